@@ -1,0 +1,52 @@
+"""The ``bertkit`` command: one module per sub-command, imported only when it is called."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Dict, List, Optional
+
+import click
+
+from bertkit import __version__
+
+# command -> (module in this package, one line for --help). The module's ``command`` is the
+# click command. The help lines stand here so that `bertkit --help` imports no sub-command.
+COMMANDS: Dict[str, str] = {
+    "demo": "Go the whole way on this machine, small: repository, data, training.",
+    "prepare-repo": "Fetch the upstream release that fits this machine and patch it.",
+    "patches": "List, check, apply and undo the patches of a checkout.",
+    "data": "Make or fetch the data that training needs.",
+    "train": "Run pre-training or fine-tuning on 1 to 8 cards.",
+}
+
+
+class _LazyGroup(click.Group):
+    """A group that knows its commands' names without importing them (start-up stays short)."""
+
+    def list_commands(self, ctx: click.Context) -> List[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> Optional[click.Command]:
+        if name not in COMMANDS:
+            return None
+        module = import_module("bertkit.cli." + name.replace("-", "_"))
+        found: click.Command = module.command
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="bertkit", message="%(prog)s %(version)s")
+def bertkit() -> None:
+    """Train BERT with TensorFlow on Habana Gaudi without editing a file by hand."""
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, else the code that ``bertkit.errors`` assigns."""
+    from bertkit.cli.common import exit_code_of
+
+    sys.exit(exit_code_of(bertkit, sys.argv[1:]))

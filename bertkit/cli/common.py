@@ -1,0 +1,91 @@
+"""What all commands share: ``--json``, ``-v`` and ``-q``, and how an error ends the program."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import os
+import signal
+import sys
+import traceback
+from typing import Any, Callable, Sequence, TypeVar
+
+import click
+
+from bertkit.errors import BertkitError
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+log = logging.getLogger("bertkit")
+
+
+def common_options(function: _Function) -> _Function:
+    """Add ``--json`` (passed on as ``as_json``), ``-v`` and ``-q`` to a command."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
+    @click.option("-v", "--verbose", is_flag=True, help="Say more; show tracebacks.")
+    @click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong.")
+    @functools.wraps(function)
+    def wrapper(*args: Any, as_json: bool, verbose: bool, quiet: bool, **options: Any) -> Any:
+        context = click.get_current_context().find_root()
+        context.ensure_object(dict).update(as_json=as_json, verbose=verbose)
+        configure_logging(verbose=verbose, quiet=quiet)
+        return function(*args, as_json=as_json, **options)
+
+    return wrapper  # type: ignore[return-value]
+
+
+def configure_logging(*, verbose: bool, quiet: bool) -> None:
+    """Send bertkit's own messages to stderr, as bare lines."""
+    level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    log.handlers[:] = [handler]
+    log.setLevel(level)
+    log.propagate = False
+
+
+def print_json(value: object) -> None:
+    """Print a result on stdout as JSON."""
+    click.echo(json.dumps(value, indent=2))
+
+
+def exit_code_of(command: click.Command, arguments: Sequence[str]) -> int:
+    """Run *command* and give its exit code; print an error in bertkit's form."""
+    state: dict[str, Any] = {}
+    try:
+        result = command.main(
+            args=list(arguments), prog_name="bertkit", standalone_mode=False, obj=state
+        )
+        return result if isinstance(result, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:  # pragma: no cover - click >= 8.2 only
+        error.show()
+        return 2
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.exceptions.Abort:
+        click.echo("interrupted", err=True)
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # The reader (`bertkit ... | head`) has gone: not an error of ours. Python would
+        # complain again when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except BertkitError as error:
+        if state.get("verbose"):
+            traceback.print_exc()
+        click.echo(f"error: {error}", err=True)
+        if state.get("as_json"):
+            print_json(error.as_dict())
+        return error.exit_code
+    except Exception as error:
+        if state.get("verbose"):
+            traceback.print_exc()
+        click.echo(
+            f"error: bertkit itself failed: {type(error).__name__}: {error}\n"
+            "  next:  run the same command with -v and report what it prints",
+            err=True,
+        )
+        return 1

@@ -1,0 +1,1 @@
+"""From text to the records that upstream trains on."""

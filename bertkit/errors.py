@@ -1,0 +1,101 @@
+"""The errors that a user can meet, each with an exit code and a next step.
+
+An error says what went wrong, where, why, and which command to run next, in one to five lines.
+Anything that is not a ``BertkitError`` is a fault of bertkit's own.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, List, Optional
+
+
+class BertkitError(Exception):
+    """Something that the user can understand and act on."""
+
+    exit_code = 1
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: Optional[object] = None,
+        why: Optional[str] = None,
+        next_step: Optional[str] = None,
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = None if where is None else str(where)
+        self.why = why
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        for label, text in (("where", self.where), ("why", self.why), ("next", self.next_step)):
+            if text:
+                lines.append(f"  {label + ':':<6} {text}")
+        return "\n".join(lines)
+
+    def as_dict(self) -> Dict[str, object]:
+        """The same as a JSON object, for ``--json``."""
+        return {
+            "error": self.what,
+            "kind": type(self).__name__,
+            "where": self.where,
+            "why": self.why,
+            "next": self.next_step,
+            "exit_code": self.exit_code,
+        }
+
+
+class UsageProblem(BertkitError):
+    """The command line asks for something that makes no sense."""
+
+    exit_code = 2
+
+
+class EnvironmentUnfit(BertkitError):
+    """This machine or image lacks something that the job needs."""
+
+    exit_code = 3
+
+
+class PatchMisfit(BertkitError):
+    """A patch does not fit the tree, or the tree is not what its lock says."""
+
+    exit_code = 4
+
+
+class UpstreamUnavailable(BertkitError):
+    """The upstream release cannot be had: unreachable, unknown or without TensorFlow BERT."""
+
+    exit_code = 5
+
+
+class DataDamaged(BertkitError):
+    """Data or a checkpoint is missing, incomplete or not what it should be."""
+
+    exit_code = 6
+
+
+class RunFailed(BertkitError):
+    """A training run failed; carries the first failing rank's own exit code."""
+
+    def __init__(self, what: str, *, code: int, where: Optional[object] = None,
+                 why: Optional[str] = None, next_step: Optional[str] = None) -> None:
+        super().__init__(what, where=where, why=why, next_step=next_step)
+        self.exit_code = code
+
+
+def joined(problems: List[BertkitError]) -> BertkitError:
+    """One error that tells all *problems*; its class and code are those of the first."""
+    first = problems[0]
+    if len(problems) == 1:
+        return first
+    both = type(first).__new__(type(first))
+    BertkitError.__init__(
+        both,
+        "\n".join(str(problem) for problem in problems),
+        next_step=None,
+    )
+    both.exit_code = first.exit_code
+    return both

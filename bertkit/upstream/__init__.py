@@ -1,0 +1,1 @@
+"""Which upstream releases there are, and a checkout of one."""
