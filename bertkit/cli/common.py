@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import traceback
-from typing import Any, Callable, Sequence, TypeVar
+from typing import Any, Callable, Dict, Sequence, TypeVar
 
 import click
 
@@ -53,7 +53,7 @@ def print_json(value: object) -> None:
 
 def exit_code_of(command: click.Command, arguments: Sequence[str]) -> int:
     """Run *command* and give its exit code; print an error in bertkit's form."""
-    state: dict[str, Any] = {}
+    state: Dict[str, Any] = {}
     try:
         result = command.main(
             args=list(arguments), prog_name="bertkit", standalone_mode=False, obj=state
