@@ -1,0 +1,117 @@
+"""YAML as bertkit reads it: plain mappings, lists and scalars from a small UTF-8 file.
+
+``yaml.safe_load`` builds no foreign objects, but it follows aliases (a file of one kilobyte can
+fill the memory), lets the second of two equal keys win, and does not bound size or depth. All of
+that is refused here, so that readers of recipes and patches deal with plain values only.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, Hashable, List, Set
+
+from bertkit.errors import BertkitError, UsageProblem
+
+MAX_BYTES = 256 * 1024
+MAX_DEPTH = 20
+
+
+def load_strict(path: Path, *, max_bytes: int = MAX_BYTES) -> object:
+    """The one YAML document in *path* as dicts, lists, str, int, float, bool and None.
+
+    Args:
+        path: a plain file.
+        max_bytes: refuse more than this without reading it.
+
+    Raises:
+        BertkitError: the file cannot be read, is too large, is not UTF-8, is not YAML or holds
+            more than one document; it has anchors, aliases, tags, ``<<`` merges, a key twice, a
+            key that is no string, control characters, or is nested too deeply.
+    """
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(max_bytes + 1)
+    except OSError as error:
+        raise _refused(path, f"cannot be read: {error.strerror or error}") from None
+    if len(raw) > max_bytes:
+        raise _refused(path, f"larger than {max_bytes} bytes")
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _refused(path, f"not UTF-8: byte {error.start}") from None
+    return parse_strict(text, where=path)
+
+
+def parse_strict(text: str, *, where: object) -> object:
+    """Like :func:`load_strict`, from a string; *where* names it in errors."""
+    import yaml
+
+    try:
+        _check_events(text, where)
+        return yaml.load(text, Loader=_loader())
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"line {mark.line + 1}: " if mark is not None else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise _refused(where, f"{place}{problem}") from None
+    except ValueError as error:  # such as a timestamp of month 13
+        raise _refused(where, str(error)) from None
+
+
+def _check_events(text: str, where: object) -> None:
+    """Walk the parser's events, before anything is built from them."""
+    import yaml
+
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        line = event.start_mark.line + 1
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+            raise _refused(where, f"line {line}: anchors (&) and aliases (*) are not allowed")
+        if getattr(event, "tag", None) is not None:
+            raise _refused(where, f"line {line}: tags (!) are not allowed")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise _refused(where, f"line {line}: nested deeper than {MAX_DEPTH}")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _loader() -> Any:
+    """PyYAML's safe loader, less dates (they become strings) and with checked keys."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        # 2023-10-01 is a date to YAML 1.1; to a reader of recipes it is text.
+        yaml_implicit_resolvers: Dict[str, List[Any]] = {
+            first: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:timestamp"]
+            for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Dict[Hashable, Any]:
+            seen: Set[str] = set()
+            for key_node, _ in node.value:
+                if key_node.tag != "tag:yaml.org,2002:str":
+                    raise yaml.constructor.ConstructorError(
+                        problem=f"the key {_shown(key_node)} is not a string (quote it)",
+                        problem_mark=key_node.start_mark,
+                    )
+                key = key_node.value
+                if key in seen:
+                    raise yaml.constructor.ConstructorError(
+                        problem=f"the key {key!r} is there twice", problem_mark=key_node.start_mark
+                    )
+                seen.add(key)
+            return super().construct_mapping(node, deep=deep)
+
+    return Loader
+
+
+def _shown(node: Any) -> str:
+    return repr(node.value) if isinstance(node.value, str) else "at this place"
+
+
+def _refused(where: object, why: str) -> BertkitError:
+    return UsageProblem(
+        "this YAML file is refused", where=where, why=why, next_step="mend the file and try again"
+    )
