@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from bertkit.blobs import blob_id
 from bertkit.errors import EnvironmentUnfit, PatchMisfit
@@ -48,6 +48,7 @@ class Lock:
         detected: how the release was chosen, for the record (source, userspace, driver).
         patches: those applied, in the order of the series.
         tools: versions of bertkit, git and Python that made the checkout.
+        working_dir: what the data scripts get as BERT_PREP_WORKING_DIR; None: their own default.
     """
 
     url: str
@@ -56,6 +57,7 @@ class Lock:
     detected: Dict[str, Any] = field(default_factory=dict)
     patches: Tuple[AppliedPatch, ...] = ()
     tools: Dict[str, str] = field(default_factory=dict)
+    working_dir: Optional[str] = None
 
     def expected_files(self) -> Dict[str, str]:
         """The blob id that each patched file must have now: that of its last patch."""
@@ -106,6 +108,7 @@ def read_lock(tree: Path) -> Lock:
                 for patch in raw["patches"]
             ),
             tools={str(key): str(value) for key, value in raw["tools"].items()},
+            working_dir=None if raw.get("working_dir") is None else str(raw["working_dir"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(path, f"{type(error).__name__}: {error}") from None
