@@ -1,0 +1,101 @@
+"""What this machine has: Gaudi devices, and the processor cores that this container may use."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, List, Optional, Set, Tuple
+
+#: Where ``/sys``, ``/dev`` and ``/proc`` are looked for; another place for tests and for tools
+#: that mount a host's trees elsewhere.
+SYSTEM_ROOT_VARIABLE = "BERTKIT_SYSTEM_ROOT"
+
+#: HPUs in one Gaudi server, where none can be counted (facts: HLS-1 and HLS-2 have 8).
+CARDS_PER_SERVER = 8
+
+
+def system_root() -> Path:
+    """The directory that holds ``sys/``, ``dev/`` and ``proc/``: normally ``/``."""
+    return Path(os.environ.get(SYSTEM_ROOT_VARIABLE, "/"))
+
+
+def gaudi_devices(root: Path) -> List[Path]:
+    """The device nodes of the Gaudis here, in the order of their numbers.
+
+    SynapseAI 1.11 and newer has ``/dev/accel/accelN``, older ones ``/dev/hlN``. A control node
+    (``accel_controlDN``, ``hl_controlDN``) is not a device.
+    """
+    found: List[Tuple[int, Path]] = []
+    for directory, prefix in ((root / "dev" / "accel", "accel"), (root / "dev", "hl")):
+        if directory.is_dir():
+            for path in directory.iterdir():
+                match = re.fullmatch(prefix + r"(\d+)", path.name)
+                if match:
+                    found.append((int(match.group(1)), path))
+        if found:
+            break
+    return [path for _, path in sorted(found)]
+
+
+@dataclass(frozen=True)
+class Cores:
+    """The processor as this process may use it.
+
+    Attributes:
+        physical: physical cores with at least one usable thread, cut down to the CPU quota.
+        sockets: sockets that those cores lie on.
+        source: how they were counted, for the explanation of a plan.
+    """
+
+    physical: int
+    sockets: int
+    source: str
+
+
+def usable_cores(root: Path, allowed: Optional[Set[int]] = None) -> Cores:
+    """Count the physical cores that this process may really use.
+
+    Args:
+        root: see :func:`system_root`.
+        allowed: logical processors; default: this process's affinity.
+    """
+    threads = os.sched_getaffinity(0) if allowed is None else allowed
+    by_core: Dict[Tuple[int, int], int] = {}
+    for thread in threads:
+        topology = root / "sys/devices/system/cpu" / f"cpu{thread}" / "topology"
+        package = _number(topology / "physical_package_id")
+        core = _number(topology / "core_id")
+        if package is not None and core is not None:
+            by_core[(package, core)] = by_core.get((package, core), 0) + 1
+    if by_core:
+        physical, sockets = len(by_core), len({package for package, _ in by_core})
+        source = "affinity and /sys topology"
+    else:
+        physical, sockets, source = max(1, len(threads)), 1, "affinity; /sys has no topology"
+    quota = _cpu_quota(root)
+    if quota is not None and quota < physical:
+        physical, source = max(1, int(quota)), f"a CPU quota of {quota:g}"
+    return Cores(physical, sockets, source)
+
+
+def _cpu_quota(root: Path) -> Optional[float]:
+    """Processors that the container's cgroup grants (v2, then v1); None without a limit."""
+    try:
+        quota, period = (root / "sys/fs/cgroup/cpu.max").read_text().split()
+        return None if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError):
+        pass
+    limit = _number(root / "sys/fs/cgroup/cpu/cpu.cfs_quota_us")
+    period_us = _number(root / "sys/fs/cgroup/cpu/cpu.cfs_period_us")
+    if limit is None or not period_us or limit <= 0:
+        return None
+    return limit / period_us
+
+
+def _number(path: Path) -> Optional[int]:
+    try:
+        return int(path.read_text().strip())
+    except (OSError, ValueError):
+        return None

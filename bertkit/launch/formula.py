@@ -1,0 +1,77 @@
+"""The arithmetic of recipes: ``global_batch / (batch * ranks)`` and nothing beyond.
+
+Formulas come from YAML files, so they are parsed and walked, never evaluated by Python.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+from typing import Callable, Dict, Mapping, Type, Union
+
+Number = Union[int, float]
+
+_OPERATORS: Dict[Type[ast.operator], Callable[[Number, Number], Number]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+
+
+def evaluate(formula: str, values: Mapping[str, Number]) -> Number:
+    """The value of *formula* with the names in *values*; whole results are ints.
+
+    Raises:
+        ValueError: the formula uses anything but numbers, known names, ``+ - * /`` and
+            parentheses, or divides by zero.
+    """
+    try:
+        result = _walk(ast.parse(formula, mode="eval").body, values)
+    except SyntaxError:
+        raise ValueError(f"not a formula: {formula!r}") from None
+    except (RecursionError, ZeroDivisionError, OverflowError) as error:
+        raise ValueError(f"{formula!r}: {error}") from None
+    return int(result) if isinstance(result, float) and result.is_integer() else result
+
+
+def substituted(formula: str, values: Mapping[str, Number]) -> str:
+    """*formula* with each name replaced by its value, to show how a number came about."""
+
+    class _Put(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.AST:
+            return ast.copy_location(ast.Constant(values[node.id]), node)
+
+    tree = _Put().visit(ast.parse(formula, mode="eval"))
+    return _text(tree.body)
+
+
+def shown(value: Number) -> str:
+    """A number as a flag's value: no rounding noise, no needless zeros."""
+    return f"{value:.10g}"
+
+
+def _walk(node: ast.AST, values: Mapping[str, Number]) -> Number:
+    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
+        return _OPERATORS[type(node.op)](_walk(node.left, values), _walk(node.right, values))
+    if isinstance(node, ast.Name):
+        if node.id not in values:
+            raise ValueError(f"unknown name {node.id!r}; there are {', '.join(sorted(values))}")
+        return values[node.id]
+    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        number: Number = node.value
+        return number
+    raise ValueError(f"not allowed in a formula: {type(node).__name__}")
+
+
+def _text(node: ast.AST) -> str:
+    # ast.unparse came with Python 3.9; formulas need four operators and parentheses.
+    if isinstance(node, ast.BinOp):
+        sign = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}[type(node.op)]
+        return f"{_operand(node.left)} {sign} {_operand(node.right)}"
+    assert isinstance(node, ast.Constant)
+    return shown(node.value)
+
+
+def _operand(node: ast.AST) -> str:
+    return f"({_text(node)})" if isinstance(node, ast.BinOp) else _text(node)

@@ -1,0 +1,1 @@
+"""Stands in for Habana's package on a machine without a Gaudi; see ``README.md`` here."""
