@@ -1,0 +1,159 @@
+"""Run the stand-in's scripts as a launcher does: as processes, with shims on PYTHONPATH."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+ROOT = Path(__file__).resolve().parents[2]
+STANDIN = ROOT / "standin"
+CONFIG = {
+    "attention_probs_dropout_prob": 0.1,
+    "hidden_act": "gelu",
+    "hidden_dropout_prob": 0.1,
+    "hidden_size": 32,
+    "initializer_range": 0.02,
+    "intermediate_size": 64,
+    "max_position_embeddings": 64,
+    "num_attention_heads": 2,
+    "num_hidden_layers": 2,
+    "type_vocab_size": 2,
+    "vocab_size": 200,
+}
+
+# What the scripts import from the outside world, as small as these tests can do with.
+SHIMS = {
+    "habana_frameworks/__init__.py": "",
+    "habana_frameworks/tensorflow/__init__.py": "def load_habana_module():\n    return None\n",
+    "habana_frameworks/tensorflow/multinode_helpers.py": (
+        "import os\n\n\n"
+        "def comm_local_rank():\n"
+        "    return int(os.environ.get('OMPI_COMM_WORLD_LOCAL_RANK', '0'))\n"
+    ),
+    "habana_frameworks/tensorflow/habana_device.py": "def get_type():\n    return 'CPU'\n",
+    "dllogger/__init__.py": """
+import json
+
+
+class Verbosity:
+    DEFAULT = 1
+    VERBOSE = 2
+
+
+class StdOutBackend:
+    def __init__(self, verbosity, step_format=str):
+        self.step_format = step_format
+
+    def log(self, step, data):
+        print("DLL", self.step_format(step), data, flush=True)
+
+
+class JSONStreamBackend:
+    def __init__(self, verbosity, filename):
+        self.file = open(filename, "a")
+
+    def log(self, step, data):
+        self.file.write("DLLL " + json.dumps({"step": step, "data": data}) + "\\n")
+        self.file.flush()
+
+
+class Logger:
+    def __init__(self, backends):
+        self.backends = backends
+
+    def metadata(self, metric, metadata):
+        pass
+
+    def log(self, step, data, verbosity=Verbosity.DEFAULT):
+        for backend in self.backends:
+            backend.log(step, data)
+""",
+}
+
+
+class Bench:
+    """A temporary place with shims, a tiny model and a way to run a script there."""
+
+    def __init__(self, home: Path, upstream: Path = STANDIN) -> None:
+        self.home = home
+        self.bert = upstream / "TensorFlow" / "nlp" / "bert"
+        for name, text in SHIMS.items():
+            path = home / "shims" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        self.config = home / "bert_config.json"
+        self.config.write_text(json.dumps(CONFIG))
+        search = [str(upstream), str(self.bert), str(home / "shims")]
+        self.environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith(("OMPI_", "PMIX_"))},
+            "PYTHONPATH": os.pathsep.join(search),
+            "TF_CPP_MIN_LOG_LEVEL": "2",
+            "CUDA_VISIBLE_DEVICES": "",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+    def run(
+        self, script: str, *flags: str, ranks: Optional[int] = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one script; with `ranks`, under mpirun. Output is merged into stdout."""
+        argv = [sys.executable, str(self.bert / script), *flags]
+        if ranks is not None:
+            argv = [
+                *[str(mpirun()), "--allow-run-as-root", "--oversubscribe", "--bind-to", "none"],
+                *["-np", str(ranks), *argv],
+            ]
+        return subprocess.run(
+            argv,
+            cwd=self.home,
+            env=self.environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=300,
+            check=False,
+        )
+
+    def pretrain(
+        self, data: Path, output: Path, *flags: str, ranks: Optional[int] = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Pre-train on `data` with the flags that every test here needs."""
+        return self.run(
+            "run_pretraining.py",
+            f"--input_files_dir={data}",
+            f"--output_dir={output}",
+            f"--bert_config_file={self.config}",
+            f"--dllog_path={output}.json",
+            *["--do_train=True", "--noamp", "--nouse_xla", "--display_loss_steps=1"],
+            *["--max_seq_length=32", "--max_predictions_per_seq=5", "--num_warmup_steps=1"],
+            *["--train_batch_size=4", "--learning_rate=0.02"],
+            *(["--horovod"] if ranks is not None else []),
+            *flags,
+            ranks=ranks,
+        )
+
+
+def mpirun() -> Path:
+    """The mpirun that came with this Python, else the one on PATH."""
+    beside = Path(sys.executable).with_name("mpirun")
+    found = str(beside) if beside.exists() else shutil.which("mpirun")
+    assert found, "mpirun is needed"
+    return Path(found)
+
+
+def dllog(path: Path) -> List[Dict[str, Any]]:
+    """The data of each training step that dllogger wrote, with its step."""
+    lines = [json.loads(line[len("DLLL ") :]) for line in path.read_text().splitlines()]
+    return [{"step": line["step"], **line["data"]} for line in lines if line["step"] != []]
+
+
+def weights(checkpoint_dir: Path) -> Dict[str, Any]:
+    """Every variable of the newest checkpoint as arrays."""
+    import tensorflow as tf
+
+    reader = tf.train.load_checkpoint(str(checkpoint_dir))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
