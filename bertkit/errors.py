@@ -6,7 +6,7 @@ Anything that is not a ``BertkitError`` is a fault of bertkit's own.
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional
+from typing import Dict, Optional, Sequence
 
 
 class BertkitError(Exception):
@@ -80,22 +80,30 @@ class DataDamaged(BertkitError):
 class RunFailed(BertkitError):
     """A training run failed; carries the first failing rank's own exit code."""
 
-    def __init__(self, what: str, *, code: int, where: Optional[object] = None,
-                 why: Optional[str] = None, next_step: Optional[str] = None) -> None:
+    def __init__(
+        self,
+        what: str,
+        *,
+        code: int,
+        where: Optional[object] = None,
+        why: Optional[str] = None,
+        next_step: Optional[str] = None,
+    ) -> None:
         super().__init__(what, where=where, why=why, next_step=next_step)
         self.exit_code = code
 
 
-def joined(problems: List[BertkitError]) -> BertkitError:
-    """One error that tells all *problems*; its class and code are those of the first."""
-    first = problems[0]
-    if len(problems) == 1:
-        return first
-    both = type(first).__new__(type(first))
-    BertkitError.__init__(
-        both,
-        "\n".join(str(problem) for problem in problems),
-        next_step=None,
-    )
-    both.exit_code = first.exit_code
-    return both
+class SeveralProblems(BertkitError):
+    """All that stands in the way, told at once; the exit code is the first one's."""
+
+    def __init__(self, problems: Sequence[BertkitError]) -> None:
+        super().__init__(f"{len(problems)} things stand in the way")
+        self.problems = tuple(problems)
+        self.exit_code = problems[0].exit_code
+
+    def __str__(self) -> str:
+        return "\n".join([self.what, *(f"- {problem}" for problem in self.problems)])
+
+    def as_dict(self) -> Dict[str, object]:
+        """The same as a JSON object, with one entry a problem."""
+        return {**super().as_dict(), "problems": [each.as_dict() for each in self.problems]}

@@ -19,7 +19,17 @@ from bertkit.strict_yaml import load_strict
 
 MODELS = ("large", "base", "tiny")
 
-_REQUIRED = {"job", "title", "script", "horovod_flag", "needs", "numbers", "formulas", "flags"}
+_REQUIRED = {
+    "job",
+    "title",
+    "script",
+    "horovod_flag",
+    "modules",
+    "needs",
+    "numbers",
+    "formulas",
+    "flags",
+}
 _OPTIONAL = {"starts_from"}
 _PLACEHOLDER = re.compile(r"\$\{([a-z_]+)\}")
 #: filled in by the plan, besides the recipe's own needs, numbers and formulas
@@ -36,6 +46,7 @@ class Recipe:
         script: upstream's script, relative to the checkout.
         horovod_flag: how that script is told to use Horovod.
         starts_from: the job whose newest checkpoint it starts from, if any.
+        modules: what the script imports, besides what every job needs.
         needs: name -> path relative to the data directory.
         numbers: number set (``upstream``, ``tiny``) -> name -> value.
         formulas: name -> formula over the numbers and ``ranks``, in order.
@@ -47,6 +58,7 @@ class Recipe:
     script: str
     horovod_flag: str
     starts_from: Optional[str]
+    modules: Tuple[str, ...]
     needs: Mapping[str, str]
     numbers: Mapping[str, Mapping[str, Number]]
     formulas: Mapping[str, str]
@@ -119,6 +131,7 @@ def _checked(raw: object) -> Recipe:
         script=_relative(_text(raw, "script"), "script"),
         horovod_flag=_text(raw, "horovod_flag"),
         starts_from=_text(raw, "starts_from") if raw.get("starts_from") is not None else None,
+        modules=_modules(raw["modules"]),
         needs={
             key: _relative(str(value), f"needs.{key}")
             for key, value in _mapping(raw["needs"], "needs").items()
@@ -169,6 +182,14 @@ def _numbers(value: object, key: str) -> Dict[str, Number]:
             raise ValueError(f"{key}.{name}: wants a number above 0")
         numbers[name] = number
     return numbers
+
+
+def _modules(value: object) -> Tuple[str, ...]:
+    if not isinstance(value, list) or not all(
+        isinstance(name, str) and name.isidentifier() for name in value
+    ):
+        raise ValueError("modules: wants a list of names")
+    return tuple(value)
 
 
 def _flags(value: object) -> Tuple[str, ...]:

@@ -1,0 +1,125 @@
+"""Checkpoints on disk: which are whole, and which is the newest."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import List, Optional
+
+from bertkit.errors import DataDamaged
+from bertkit.launch.tensor_bundle import Bundle, NotABundle, read_index
+
+_STEP = re.compile(r"-(\d+)$")
+_EMBEDDINGS = "bert/embeddings/word_embeddings"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A whole checkpoint: its prefix, as TensorFlow takes it, and its step if it has one."""
+
+    prefix: Path
+    step: Optional[int]
+    bundle: Bundle
+
+
+def inspect(prefix: Path) -> Checkpoint:
+    """Check that every part of the checkpoint *prefix* is there and long enough.
+
+    Raises:
+        DataDamaged: says which part is missing or cut off.
+    """
+    index = prefix.with_name(prefix.name + ".index")
+    if not index.is_file():
+        raise _damaged(prefix, f"{index.name} is missing", _neighbours(prefix))
+    try:
+        bundle = read_index(index)
+        least = bundle.shard_sizes()
+    except (NotABundle, OSError) as error:
+        raise _damaged(prefix, f"{index.name}: {error}", _neighbours(prefix)) from None
+    for number, size in enumerate(least):
+        shard = prefix.with_name(f"{prefix.name}.data-{number:05d}-of-{bundle.shards:05d}")
+        if not shard.is_file():
+            raise _damaged(prefix, f"{shard.name} is missing", _neighbours(prefix))
+        actual = shard.stat().st_size
+        if actual < size:
+            raise _damaged(
+                prefix, f"{shard.name} has {actual} of {size} bytes", _neighbours(prefix)
+            )
+    match = _STEP.search(prefix.name)
+    return Checkpoint(prefix, int(match.group(1)) if match else None, bundle)
+
+
+def newest(directory: Path) -> Optional[Checkpoint]:
+    """The newest whole checkpoint in *directory*; None where there is no trace of one.
+
+    Raises:
+        DataDamaged: there are checkpoints, and none of them is whole.
+    """
+    candidates = _prefixes(directory)
+    failures: List[DataDamaged] = []
+    for prefix in candidates:
+        try:
+            return inspect(prefix)
+        except DataDamaged as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
+    return None
+
+
+def fits(checkpoint: Checkpoint, bert_config: Path) -> Optional[str]:
+    """Why *checkpoint* cannot start a model of *bert_config*; None if it can."""
+    config = json.loads(bert_config.read_text(encoding="utf-8"))
+    wanted = (config["vocab_size"], config["hidden_size"])
+    tensor = checkpoint.bundle.tensors.get(_EMBEDDINGS)
+    if tensor is None:
+        return f"it has no {_EMBEDDINGS}: not a BERT checkpoint"
+    if tensor.shape != wanted:
+        return (
+            f"its vocabulary and width are {' x '.join(map(str, tensor.shape))}, "
+            f"the model's are {' x '.join(map(str, wanted))}"
+        )
+    layers = {name.split("/")[2] for name in checkpoint.bundle.tensors if "/layer_" in name}
+    if len(layers) != config["num_hidden_layers"]:
+        return f"it has {len(layers)} layers, the model has {config['num_hidden_layers']}"
+    return None
+
+
+def leftovers(directory: Path) -> bool:
+    """Whether *directory* holds checkpoints, whole or not, of rank 0."""
+    return bool(_prefixes(directory) or _prefixes(directory / "worker_0"))
+
+
+def of_run(output: Path) -> Optional[Checkpoint]:
+    """The newest whole checkpoint of a run.
+
+    ``run_pretraining.py`` writes rank 0's into the output directory, the fine-tuning scripts
+    into ``worker_0`` when there are several ranks.
+    """
+    return newest(output) or newest(output / "worker_0")
+
+
+def _prefixes(directory: Path) -> List[Path]:
+    """Whatever looks like a checkpoint, newest step first, also where its index is missing."""
+    names = set()
+    for pattern in ("model.ckpt-*.index", "model.ckpt-*.data-*"):
+        for path in directory.glob(pattern):
+            names.add(re.sub(r"\.(index|data-.*)$", "", path.name))
+    numbered = [(int(match.group(1)), name) for name in names
+                for match in [_STEP.search(name)] if match]  # fmt: skip
+    return [directory / name for _, name in sorted(numbered, reverse=True)]
+
+
+def _neighbours(prefix: Path) -> str:
+    others = [path for path in _prefixes(prefix.parent) if path != prefix]
+    for other in others:
+        index = other.with_name(other.name + ".index")
+        if index.is_file():
+            return f"--init-checkpoint {other}"
+    return f"train it again, or name another: --init-checkpoint {prefix.parent}/model.ckpt-N"
+
+
+def _damaged(prefix: Path, why: str, next_step: str) -> DataDamaged:
+    return DataDamaged("half a checkpoint", where=prefix, why=why, next_step=next_step)

@@ -1,0 +1,264 @@
+"""The plan of a run: everything resolved, nothing started.
+
+One object is printed by ``--dry-run``, run by ``train`` and recorded in ``run.json``.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from shlex import quote
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from bertkit.devices import environment as device_environment
+from bertkit.devices.machine import gaudi_devices, system_root, usable_cores
+from bertkit.errors import EnvironmentUnfit, UsageProblem
+from bertkit.launch import mpi
+from bertkit.launch.formula import Number, evaluate, shown, substituted
+from bertkit.launch.recipe import Recipe, fill
+from bertkit.resources import shipped
+
+#: bertkit's own folder inside a run's output directory
+RUN_DIRECTORY = ".bertkit"
+MOST_CARDS = 8
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for, with paths made absolute.
+
+    Attributes:
+        recipe: the job.
+        model: ``large``, ``base`` or ``tiny``.
+        cards: ranks on this machine.
+        device: ``hpu`` or ``cpu``.
+        repo: the prepared checkout.
+        data: the data directory.
+        output: the run's own directory.
+        init_checkpoint: prefix of the checkpoint to start from, or None.
+        steps: instead of the recipe's, or None.
+        extra_flags: flags of upstream's own, passed on as they are.
+        python: the interpreter of the ranks.
+    """
+
+    recipe: Recipe
+    model: str
+    cards: int
+    device: str
+    repo: Path
+    data: Path
+    output: Path
+    init_checkpoint: Optional[Path]
+    steps: Optional[int]
+    extra_flags: Tuple[str, ...]
+    python: Path
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """How one number came about: ``accumulation = global_batch / (batch * ranks) = ... = 512``."""
+
+    name: str
+    formula: str
+    filled: str
+    value: Number
+
+    def __str__(self) -> str:
+        return f"{self.name} = {self.formula} = {self.filled} = {shown(self.value)}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run, resolved.
+
+    Attributes:
+        job, title, model, device, ranks: what runs, on what.
+        argv: the command that is started (mpirun, or the single rank).
+        script: upstream's script and its flags, as each rank gets them.
+        environment: all of the command's environment.
+        exports: the variables that mpirun sends to the ranks.
+        working_directory: where upstream's scripts expect to be started.
+        derivations: the numbers that follow the ranks.
+        numbers: all numbers of the job.
+        needs: name -> file or directory that must be there.
+        starts_from: the checkpoint's prefix, or None.
+        output, run_directory: where results and records go.
+        remarks: what a careful reader should know.
+    """
+
+    job: str
+    title: str
+    model: str
+    device: str
+    ranks: int
+    argv: Tuple[str, ...]
+    script: Tuple[str, ...]
+    environment: Mapping[str, str]
+    exports: Tuple[str, ...]
+    working_directory: str
+    derivations: Tuple[Derivation, ...]
+    numbers: Mapping[str, Number]
+    needs: Mapping[str, str]
+    starts_from: Optional[str]
+    output: str
+    run_directory: str
+    remarks: Tuple[str, ...]
+
+    def as_dict(self) -> Dict[str, Any]:
+        """The plan as JSON values."""
+        return asdict(self)
+
+
+def choose_device(asked: str) -> str:
+    """``hpu`` or ``cpu``: as asked, or by whether there are device nodes of a Gaudi here."""
+    if asked != "auto":
+        return asked
+    return "hpu" if gaudi_devices(system_root()) else "cpu"
+
+
+def scale(
+    recipe: Recipe, model: str, ranks: int, steps: Optional[int]
+) -> Tuple[Dict[str, Number], List[Derivation]]:
+    """The job's numbers for *ranks* ranks, and how the derived ones came about.
+
+    Raises:
+        UsageProblem: the global batch cannot be shared out equally; names the counts that can.
+    """
+    values: Dict[str, Number] = recipe.numbers_for(model)
+    if steps is not None:
+        if "steps" not in values:
+            raise UsageProblem(
+                f"--steps is not for {recipe.job}: its length is given in epochs",
+                next_step="bertkit train --task mrpc -- --num_train_epochs=1",
+            )
+        values["steps"] = steps
+    values["ranks"] = ranks
+    derivations = []
+    for name, formula in recipe.formulas.items():
+        value = evaluate(formula, values)
+        derivations.append(Derivation(name, formula, substituted(formula, values), value))
+        values[name] = value
+    if not isinstance(values.get("accumulation", 1), int):
+        raise UsageProblem(
+            f"{ranks} cards cannot share the global batch of {shown(values['global_batch'])}",
+            why=f"{derivations[0]}, which is not a whole number",
+            next_step="take --cards " + " or ".join(map(str, _dividing(recipe, model))),
+        )
+    return values, derivations
+
+
+def make_plan(request: Request, environ: Mapping[str, str]) -> Plan:
+    """Resolve *request* on this machine, with the caller's environment *environ*.
+
+    Raises:
+        UsageProblem: the numbers do not work out.
+        EnvironmentUnfit: there is no mpirun for more than one card.
+    """
+    recipe = request.recipe
+    values, derivations = scale(recipe, request.model, request.cards, request.steps)
+    run_directory = request.output / RUN_DIRECTORY
+    needs = {name: str(request.data / path) for name, path in recipe.needs.items()}
+    bert_config = shipped("launchers") / "models" / f"{request.model}.json"
+    texts = {
+        **needs,
+        **{name: shown(value) for name, value in values.items()},
+        "output": str(request.output),
+        "run_directory": str(run_directory),
+        "bert_config": str(bert_config),
+    }
+    script = [str(request.repo / recipe.script)]
+    script += [fill(flag, texts) for flag in recipe.flags]
+    if request.init_checkpoint is not None:
+        script.append(f"--init_checkpoint={request.init_checkpoint}")
+    if request.cards > 1:
+        script.append(recipe.horovod_flag)
+    script += request.extra_flags
+
+    environment, remarks = _environment(request, environ)
+    exports = device_environment.exported(environment)
+    program = [str(request.python), str(shipped("launchers") / "rank.py"), str(run_directory)]
+    program += script
+    if request.cards == 1:
+        argv = program
+    else:
+        mpirun = mpi.find(environ, request.python)
+        binding = _binding(request)
+        remarks.append(f"binding: {binding.reason}")
+        argv = mpi.command(mpirun, request.cards, binding, exports, program)
+    return Plan(
+        job=recipe.job,
+        title=recipe.title,
+        model=request.model,
+        device=request.device,
+        ranks=request.cards,
+        argv=tuple(argv),
+        script=tuple(script),
+        environment=environment,
+        exports=tuple(exports),
+        working_directory=str((request.repo / recipe.script).parent),
+        derivations=tuple(derivations),
+        numbers=values,
+        needs={**needs, "bert_config": str(bert_config)},
+        starts_from=None if request.init_checkpoint is None else str(request.init_checkpoint),
+        output=str(request.output),
+        run_directory=str(run_directory),
+        remarks=tuple(remarks),
+    )
+
+
+def _environment(request: Request, environ: Mapping[str, str]) -> Tuple[Dict[str, str], List[str]]:
+    environment = device_environment.inherited(environ)
+    if request.device == "hpu":
+        added, remarks = device_environment.for_hpu(environment, request.repo)
+    else:
+        cores = usable_cores(system_root())
+        threads = max(1, cores.physical // request.cards)
+        added, remarks = device_environment.for_cpu(environment, request.repo, threads=threads)
+        remarks.insert(
+            0, "this is a CPU run: it shows that everything works, not how fast a Gaudi is"
+        )
+    environment.update(added)
+    environment["PYTHONUNBUFFERED"] = "1"  # so that a rank's log is there when the rank dies
+    environment["PYTHONFAULTHANDLER"] = "1"  # and says where
+    device_environment.with_dllogger(environment)
+    return dict(sorted(environment.items())), remarks
+
+
+def _binding(request: Request) -> mpi.Binding:
+    if request.device == "cpu":
+        return mpi.binding_for_cpu()
+    root = system_root()
+    devices = len(gaudi_devices(root))
+    if devices and request.cards > devices:
+        raise EnvironmentUnfit(
+            f"{request.cards} cards were asked for, {devices} are here",
+            where=root / "dev",
+            next_step=f"take --cards {devices}, or ask for more habana.ai/gaudi in the pod",
+        )
+    return mpi.binding_for_hpu(request.cards, devices, usable_cores(root))
+
+
+def _dividing(recipe: Recipe, model: str) -> List[int]:
+    fitting = []
+    for ranks in range(1, MOST_CARDS + 1):
+        values: Dict[str, Number] = {**recipe.numbers_for(model), "ranks": ranks}
+        if isinstance(evaluate(recipe.formulas["accumulation"], values), int):
+            fitting.append(ranks)
+    return fitting
+
+
+def as_shell(argv: Sequence[str]) -> str:
+    """*argv* as one could paste it into a shell, for people to read."""
+    return " ".join(quote(part) for part in argv)
+
+
+def default_output(job: str, environ: Mapping[str, str]) -> Path:
+    """Where *job* writes if nothing is said: ``$BERTKIT_OUTPUT/JOB`` or ``./results/JOB``."""
+    return Path(environ.get("BERTKIT_OUTPUT", "results")).absolute() / job
+
+
+def rank_python(environ: Mapping[str, str]) -> Path:
+    """The ranks' Python: ``$BERTKIT_PYTHON``, else the one that runs bertkit."""
+    # Not resolved: a virtual environment's interpreter is a link, and must be called by it.
+    return Path(environ.get("BERTKIT_PYTHON") or sys.executable).absolute()

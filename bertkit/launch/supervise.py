@@ -1,0 +1,171 @@
+"""Starting a plan's command and staying with it to the end: no orphan, and who failed first."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Callable, Dict, Iterator, List, Optional
+
+from bertkit.launch.plan import Plan
+
+#: seconds that the ranks get to end by themselves after a signal
+GRACE = 15.0
+_POLL = 0.1
+_LAST_LINES = 20
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The rank that failed first.
+
+    Attributes:
+        rank, host: which, where; None if no rank got as far as to run.
+        code: its exit code, 128 + N for signal N.
+        words: what that means.
+        last_lines: the end of its log.
+        log: its log.
+    """
+
+    rank: Optional[int]
+    host: Optional[str]
+    code: int
+    words: str
+    last_lines: List[str]
+    log: Path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: the exit code to pass on, and the first failure if there was one."""
+
+    code: int
+    seconds: float
+    failure: Optional[Failure]
+    interrupted: Optional[int]
+
+
+def run(plan: Plan, watch: Callable[[], None]) -> Outcome:
+    """Run the plan's command to its end.
+
+    Args:
+        plan: what to start; its run directory must exist.
+        watch: called several times a second while the command runs, and once after its end.
+    """
+    run_directory = Path(plan.run_directory)
+    started = time.monotonic()
+    with (run_directory / "mpirun.log").open("wb") as log:
+        process = subprocess.Popen(
+            plan.argv,
+            env=dict(plan.environment),
+            cwd=plan.working_directory,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a group of its own: all of it can be ended at once
+        )
+        received: List[int] = []
+        try:
+            with _forwarding(process, received):
+                deadline: Optional[float] = None
+                while process.poll() is None:
+                    watch()
+                    if received and deadline is None:
+                        deadline = time.monotonic() + GRACE
+                    if deadline is not None and time.monotonic() > deadline:
+                        _signal_group(process.pid, signal.SIGKILL)
+                    time.sleep(_POLL)
+        finally:
+            _end_group(process)
+    watch()
+    code = process.returncode
+    code = 128 - code if code < 0 else code
+    failure = first_failure(plan, code) if code != 0 and not received else None
+    if received:
+        code = 128 + received[0]
+    elif failure is not None:
+        code = failure.code
+    return Outcome(code, time.monotonic() - started, failure, received[0] if received else None)
+
+
+def first_failure(plan: Plan, launcher_code: int) -> Failure:
+    """Which rank failed first, by the notes that each rank's wrapper left.
+
+    A rank that is ended because another failed ends later, so the earliest note counts.
+    """
+    directory = Path(plan.run_directory)
+    notes = [note for note in _notes(directory / "ranks") if note["code"] != 0]
+    if not notes:
+        log = directory / "mpirun.log"
+        return Failure(None, None, launcher_code or 1, "no rank came to run", _end_of(log), log)
+    first = min(notes, key=lambda note: float(str(note["time"])))
+    rank, host = int(str(first["rank"])), str(first["host"])
+    log = directory / "ranks" / f"{rank}.log"
+    if first["signal"] is not None:
+        number = int(str(first["signal"]))
+        code, words = 128 + number, f"ended by {_signal_name(number)}"
+    else:
+        code = int(str(first["code"]))
+        words = f"exit code {code}"
+    return Failure(rank, host, code, words, _end_of(log), log)
+
+
+@contextlib.contextmanager
+def _forwarding(process: subprocess.Popen[bytes], received: List[int]) -> Iterator[None]:
+    """Pass SIGINT, SIGTERM and SIGHUP on to the run, and note them."""
+
+    def handle(number: int, _frame: Optional[FrameType]) -> None:
+        received.append(number)
+        # mpirun ends its ranks in good order on SIGTERM; the second signal is for the impatient.
+        _signal_group(process.pid, signal.SIGTERM if len(received) == 1 else signal.SIGKILL)
+
+    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, handle) for number in wanted}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """Whatever is left of the run's process group ends now."""
+    _signal_group(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _signal_group(group: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, number)
+
+
+def _notes(directory: Path) -> List[Dict[str, object]]:
+    notes = []
+    for path in sorted(directory.glob("*.exit")):
+        with contextlib.suppress(OSError, ValueError):
+            notes.append(json.loads(path.read_text(encoding="utf-8")))
+    return notes
+
+
+def _end_of(log: Path, most: int = 64 * 1024) -> List[str]:
+    try:
+        with log.open("rb") as stream:
+            stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, stream.tell() - most))
+            text = stream.read().decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        return []
+    return [line for line in text.splitlines() if line.strip()][-_LAST_LINES:]
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

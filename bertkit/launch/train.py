@@ -1,0 +1,222 @@
+"""One training run from the request to its result."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, TextIO, Tuple
+
+from bertkit.errors import BertkitError, RunFailed, SeveralProblems
+from bertkit.launch import checkpoint as checkpoints
+from bertkit.launch import preflight, supervise
+from bertkit.launch.metrics import Metric, MetricsReader, evaluation
+from bertkit.launch.plan import Plan, Request, make_plan
+from bertkit.launch.record import Record
+from bertkit.upstream.lock import Lock
+
+log = logging.getLogger("bertkit")
+
+#: seconds between two progress lines where nobody watches live
+_SAY_EVERY = 60.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished run has to show."""
+
+    job: str
+    model: str
+    device: str
+    ranks: int
+    seconds: float
+    steps: Optional[int]
+    first_loss: Optional[float]
+    last: Optional[Metric]
+    sentences_per_second: Optional[float]
+    evaluation: Dict[str, float]
+    checkpoint: Optional[str]
+    logs: str
+    record: str
+
+    def as_dict(self) -> Dict[str, Any]:
+        """The result as JSON values."""
+        from dataclasses import asdict
+
+        return asdict(self)
+
+
+def plan_and_check(
+    request: Request, environ: Mapping[str, str], *, resume: bool, init_checkpoint: str
+) -> Tuple[Plan, Optional[Lock], List[BertkitError]]:
+    """The plan of *request*, and everything that stands in its way.
+
+    Args:
+        request: its ``init_checkpoint`` is filled in here.
+        environ: the caller's environment.
+        resume: the output directory may hold a run.
+        init_checkpoint: a prefix, ``auto`` or ``none``.
+    """
+    from dataclasses import replace
+
+    trouble: List[BertkitError] = []
+    lock = None
+    try:
+        lock = preflight.checked_lock(request.repo, request.recipe.script)
+    except BertkitError as error:
+        trouble.append(error)
+    try:
+        start = preflight.starting_point(
+            request.output, init_checkpoint, request.recipe.starts_from
+        )
+        request = replace(request, init_checkpoint=start)
+    except BertkitError as error:
+        trouble.append(error)
+    plan = make_plan(request, environ)
+    trouble += preflight.data_problems(plan)
+    trouble += preflight.checkpoint_problems(plan)
+    trouble += preflight.output_problems(request.output, resume)
+    if lock is not None:
+        trouble += preflight.environment_problems(request, plan, lock)
+    return plan, lock, trouble
+
+
+def refuse(trouble: List[BertkitError]) -> None:
+    """Raise what stands in the way, if anything does: all of it at once."""
+    if len(trouble) == 1:
+        raise trouble[0]
+    if trouble:
+        raise SeveralProblems(trouble)
+
+
+def execute(plan: Plan, lock: Lock) -> Result:
+    """Run *plan* and keep its record.
+
+    Raises:
+        RunFailed: a rank failed, or the run was interrupted; carries the exit code.
+    """
+    run_directory = Path(plan.run_directory)
+    (run_directory / "ranks").mkdir(parents=True, exist_ok=True)
+    (run_directory / "dllog").mkdir(exist_ok=True)
+    for stale in (run_directory / "ranks").glob("*.exit"):
+        stale.unlink()  # a run before this one; its notes would be taken for ours
+    record = Record(plan, lock)
+    with (run_directory / "metrics.jsonl").open("a", encoding="utf-8") as stream:
+        follower = _Follower(plan, stream)
+        outcome = supervise.run(plan, follower.look)
+    result = _result(plan, outcome, follower, record.path)
+    code = outcome.code
+    failure: Optional[RunFailed] = None
+    if code != 0:
+        failure = _failure(plan, outcome)
+    elif result.checkpoint is None:
+        code = 1
+        failure = RunFailed(
+            f"{plan.job} ended well but left no whole checkpoint",
+            code=1,
+            where=plan.output,
+            next_step=f"look into {result.logs}/0.log",
+        )
+    record.finish(code, {**result.as_dict(), "failure": str(failure) if failure else None})
+    if failure is not None:
+        raise failure
+    return result
+
+
+class _Follower:
+    """Writes down new metrics and says how far the run is."""
+
+    def __init__(self, plan: Plan, stream: TextIO) -> None:
+        self._plan = plan
+        self._stream = stream
+        self.reader = MetricsReader(Path(plan.run_directory))
+        self.seen: List[Metric] = []
+        self._said = 0.0
+        self._started = time.monotonic()
+
+    def look(self) -> None:
+        fresh = self.reader.read()
+        for metric in fresh:
+            self._stream.write(metric.as_json() + "\n")
+        if not fresh:
+            return
+        self._stream.flush()
+        self.seen += fresh
+        now = time.monotonic()
+        first = len(self.seen) == len(fresh)
+        if first or now - self._said >= _SAY_EVERY:
+            self._said = now
+            log.info("  %s", self._line(fresh[-1]))
+
+    def _line(self, metric: Metric) -> str:
+        total = self._plan.numbers.get("steps")
+        parts = [f"step {metric.step}" + (f" of {total}" if total else "")]
+        parts.append(f"loss {metric.loss:.3f}")
+        if metric.sentences_per_second:
+            parts.append(f"{metric.sentences_per_second:.1f} sentences/s")
+            if total and "global_batch" in self._plan.numbers:
+                left = (total - metric.step) * self._plan.numbers["global_batch"]
+                parts.append(f"about {_duration(left / metric.sentences_per_second)} left")
+        return ", ".join(parts)
+
+
+def _result(plan: Plan, outcome: supervise.Outcome, follower: _Follower, record: Path) -> Result:
+    seen = follower.seen
+    rates = [m.sentences_per_second for m in seen if m.sentences_per_second]
+    rate = follower.reader.examples_per_second
+    if rates:
+        # The first report contains the building of the graph.
+        steady = sorted(rates[1:] or rates)
+        rate = steady[len(steady) // 2]
+    found = None
+    try:
+        found = checkpoints.of_run(Path(plan.output))
+    except BertkitError as error:
+        log.warning("%s", error)
+    return Result(
+        job=plan.job,
+        model=plan.model,
+        device=plan.device,
+        ranks=plan.ranks,
+        seconds=round(outcome.seconds, 1),
+        steps=found.step if found else seen[-1].step if seen else None,
+        first_loss=seen[0].loss if seen else None,
+        last=seen[-1] if seen else None,
+        sentences_per_second=round(rate, 1) if rate else None,
+        evaluation=evaluation(Path(plan.output)),
+        checkpoint=str(found.prefix) if found else None,
+        logs=str(Path(plan.run_directory) / "ranks"),
+        record=str(record),
+    )
+
+
+def _failure(plan: Plan, outcome: supervise.Outcome) -> RunFailed:
+    again = "the same command with --resume goes on from the last checkpoint"
+    if outcome.interrupted is not None:
+        return RunFailed(
+            f"{plan.job} was interrupted after {_duration(outcome.seconds)}; all ranks have ended",
+            code=outcome.code,
+            where=plan.output,
+            next_step=again,
+        )
+    failure = outcome.failure
+    assert failure is not None
+    who = "the launcher" if failure.rank is None else f"rank {failure.rank} on {failure.host}"
+    for line in failure.last_lines:
+        log.warning("  | %s", line)
+    return RunFailed(
+        f"{plan.job} failed after {_duration(outcome.seconds)}: {who}: {failure.words}",
+        code=failure.code,
+        where=failure.log,
+        why=failure.last_lines[-1].strip()[:300] if failure.last_lines else None,
+        next_step=f"read {failure.log}; then {again}",
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
