@@ -15,6 +15,7 @@ from bertkit import __version__
 COMMANDS: Dict[str, str] = {
     "demo": "Go the whole way on this machine, small: repository, data, training.",
     "prepare-repo": "Fetch the upstream release that fits this machine and patch it.",
+    "upstream": "Compare the catalogue of releases with the live repository.",
     "patches": "List, check, apply and undo the patches of a checkout.",
     "data": "Make or fetch the data that training needs.",
     "train": "Run pre-training or fine-tuning on 1 to 8 cards.",

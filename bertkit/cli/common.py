@@ -59,9 +59,6 @@ def exit_code_of(command: click.Command, arguments: Sequence[str]) -> int:
             args=list(arguments), prog_name="bertkit", standalone_mode=False, obj=state
         )
         return result if isinstance(result, int) else 0
-    except click.exceptions.NoArgsIsHelpError as error:  # pragma: no cover - click >= 8.2 only
-        error.show()
-        return 2
     except click.ClickException as error:
         error.show()
         return error.exit_code

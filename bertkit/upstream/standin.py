@@ -13,7 +13,7 @@ from bertkit.upstream.source import Source
 
 # The release that the look-alike was written after, taken when nothing else is known.
 DEFAULT_RELEASE = "1.13.0"
-_WHEN = "2024-03-08T00:00:00+00:00"
+_WHEN = "1709856000 +0000"  # seconds since the epoch, as git writes it: 2024-03-08
 
 
 def build(directory: Path, release: Release) -> tuple[Source, Release]:
@@ -61,3 +61,11 @@ def build(directory: Path, release: Release) -> tuple[Source, Release]:
         Source(directory.resolve().as_uri(), "the stand-in"),
         replace(release, commit=found, files={}),
     )
+
+
+def detach(tree: Path) -> None:
+    """Make the checkout *tree* forget the scratch repository that it was fetched from."""
+    import git
+
+    with isolated("file"), git.Repo(str(tree)) as repository:
+        repository.delete_remote(repository.remote("origin"))
