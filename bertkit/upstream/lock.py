@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from bertkit.blobs import blob_id
 from bertkit.errors import EnvironmentUnfit, PatchMisfit
-from bertkit.files import write_json
+from bertkit.files import write_atomic
 
 STATE_DIRECTORY = ".bertkit"
 SCHEMA = 1
@@ -117,7 +117,12 @@ def read_lock(tree: Path) -> Lock:
 def write_lock(tree: Path, lock: Lock) -> None:
     """Write the lock of *tree*, whole or not at all."""
     lock_path(tree).parent.mkdir(exist_ok=True)
-    write_json(lock_path(tree), {"schema": SCHEMA, **asdict(lock)})
+    write_atomic(lock_path(tree), lock_text(lock))
+
+
+def lock_text(lock: Lock) -> str:
+    """What :func:`write_lock` writes, for who puts it in place himself."""
+    return json.dumps({"schema": SCHEMA, **asdict(lock)}, indent=2) + "\n"
 
 
 def differences(tree: Path, lock: Lock) -> List[str]:
