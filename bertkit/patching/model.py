@@ -81,6 +81,7 @@ class Target:
 class Patch:
     """A folder of ``patches/``: one defect mended in every release that has it."""
 
+    folder: Path
     id: str
     title: str
     why: str

@@ -56,10 +56,11 @@ def _read_patch(folder: Path) -> Patch:
         _read_target(item, path, releases) for item in _list(raw["files"], path, "files")
     )
     if not targets:
-        raise _wrong(path, "it has no files")
+        raise _wrong(path, "files: at least one is expected")
     if len({target.path for target in targets}) != len(targets):
         raise _wrong(path, "a path is listed twice")
     return Patch(
+        folder=folder,
         id=texts["id"],
         title=texts["title"],
         why=texts["why"],
