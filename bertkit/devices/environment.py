@@ -35,8 +35,9 @@ _RANKS = (
 
 _SECRET = ("*TOKEN*", "*SECRET*", "*PASSWORD*", "*CREDENTIAL*", "*_KEY", "*API_KEY*")
 
-#: set by whoever started us under mpirun; a nested run must find its own
-_NEVER = ("OMPI_COMM_WORLD_*", "HOROVOD_RANK", "HOROVOD_SIZE", "HOROVOD_LOCAL_*")
+#: Set by whoever started us under mpirun (a nested run must find its own), and Terraform's.
+_NEVER = ("OMPI_COMM_WORLD_*", "HOROVOD_RANK", "HOROVOD_SIZE", "HOROVOD_LOCAL_*",
+          "TF_CLI_*", "TF_VAR_*", "TF_LOG*", "TF_WORKSPACE", "TF_DATA_DIR")  # fmt: skip
 
 
 def inherited(environ: Mapping[str, str]) -> Dict[str, str]:

@@ -36,11 +36,7 @@ class Record:
             "python": platform.python_version(),
             "plan": plan.as_dict(),
             "lock": asdict(lock),
-            "data": {
-                name: fingerprint(Path(path))
-                for name, path in plan.needs.items()
-                if name != "test_records"
-            },
+            "data": {name: fingerprint(Path(path)) for name, path in plan.needs.items()},
             "result": None,
         }
         write_json(self._path, self._value)
