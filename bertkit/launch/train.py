@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, TextIO, Tuple
 
@@ -42,9 +42,16 @@ class Result:
 
     def as_dict(self) -> Dict[str, Any]:
         """The result as JSON values."""
-        from dataclasses import asdict
-
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Result:
+        """A result as ``run.json`` keeps it."""
+        names = {each.name for each in fields(cls)}
+        known = {name: each for name, each in value.items() if name in names}
+        if known.get("last") is not None:
+            known["last"] = Metric(**known["last"])
+        return cls(**known)
 
 
 def plan_and_check(
@@ -58,8 +65,6 @@ def plan_and_check(
         resume: the output directory may hold a run.
         init_checkpoint: a prefix, ``auto`` or ``none``.
     """
-    from dataclasses import replace
-
     trouble: List[BertkitError] = []
     lock = None
     try:

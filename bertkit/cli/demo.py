@@ -1,0 +1,51 @@
+"""``bertkit demo``: the whole way on this machine, small."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import Optional
+
+import click
+
+from bertkit.cli.common import common_options, print_json
+
+log = logging.getLogger("bertkit")
+
+
+@click.command()
+@click.option("--dir", "directory", type=click.Path(path_type=Path), default=Path("demo"),
+              show_default=True, help="Where the demo keeps its checkout, data and results.")  # fmt: skip
+@click.option("--upstream", metavar="URL|standin",
+              help="Default: the configured upstream; the stand-in if it does not answer.")  # fmt: skip
+@click.option("--cards", type=click.IntRange(1, 8), default=2, show_default=True,
+              help="CPU ranks.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Print the commands; run nothing.")
+@common_options
+def command(
+    directory: Path, upstream: Optional[str], cards: int, dry_run: bool, as_json: bool
+) -> None:
+    """Go the whole way on this machine, small: repository, data, training on the CPU."""
+    from bertkit import demo
+    from bertkit.launch.train import Result
+    from bertkit.prepare import upstream_answers
+    from bertkit.report.tables import print_results
+
+    started = time.monotonic()
+    if upstream is None and not upstream_answers(within=10.0):
+        log.info("upstream does not answer within 10 s: going on with the built-in stand-in")
+        upstream = "standin"
+    results = demo.fresh_results(directory)
+    steps = demo.steps(directory, results, upstream=upstream, cards=cards)
+    if dry_run:
+        for step in steps:
+            click.echo(step.shown())
+        return
+    demo.run(steps)
+    found = demo.results_of(results)
+    if as_json:
+        print_json(found)
+        return
+    log.info("\nThe demo's runs, %.0f s in all:", time.monotonic() - started)
+    print_results([Result.from_dict(each) for each in found])
