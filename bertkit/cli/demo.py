@@ -15,12 +15,20 @@ log = logging.getLogger("bertkit")
 
 
 @click.command()
-@click.option("--dir", "directory", type=click.Path(path_type=Path), default=Path("demo"),
-              show_default=True, help="Where the demo keeps its checkout, data and results.")  # fmt: skip
-@click.option("--upstream", metavar="URL|standin",
-              help="Default: the configured upstream; the stand-in if it does not answer.")  # fmt: skip
-@click.option("--cards", type=click.IntRange(1, 8), default=2, show_default=True,
-              help="CPU ranks.")  # fmt: skip
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(path_type=Path),
+    default=Path("demo"),
+    show_default=True,
+    help="Where the demo keeps its checkout, data and results.",
+)
+@click.option(
+    "--upstream",
+    metavar="URL|standin",
+    help="Default: the configured upstream; the stand-in if it does not answer.",
+)
+@click.option("--cards", type=click.IntRange(1, 8), default=2, show_default=True, help="CPU ranks.")
 @click.option("--dry-run", is_flag=True, help="Print the commands; run nothing.")
 @common_options
 def command(

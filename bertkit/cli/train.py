@@ -16,31 +16,76 @@ _JOBS = {"1": "phase1", "2": "phase2", "mrpc": "mrpc"}
 @click.command()
 @click.option("--phase", type=click.Choice(["1", "2"]), help="Pre-training: phase 1 or 2.")
 @click.option("--task", type=click.Choice(["mrpc"]), help="Fine-tuning: which task.")
-@click.option("--cards", type=click.IntRange(1, 8), default=1, show_default=True,
-              help="Ranks on this machine, one card each.")  # fmt: skip
-@click.option("--device", type=click.Choice(["auto", "hpu", "cpu"]), default="auto",
-              show_default=True, help="auto: the Gaudi if there is one.")  # fmt: skip
-@click.option("--model", type=click.Choice(["large", "base", "tiny"]), default="large",
-              show_default=True, help="tiny is for trying everything on a CPU.")  # fmt: skip
-@click.option("--repo", type=click.Path(path_type=Path), envvar="BERTKIT_REPO",
-              default=Path("Model-References"), show_default=True,
-              help="The checkout that prepare-repo made.")  # fmt: skip
-@click.option("--data", type=click.Path(path_type=Path), envvar="BERTKIT_DATA",
-              default=Path("data"), show_default=True, help="The data directory.")  # fmt: skip
-@click.option("--output", type=click.Path(path_type=Path),
-              help="Where this run writes [default: results/JOB].")  # fmt: skip
-@click.option("--init-checkpoint", default="auto", show_default=True, metavar="PREFIX|auto|none",
-              help="auto: the newest whole one of the job before.")  # fmt: skip
+@click.option(
+    "--cards",
+    type=click.IntRange(1, 8),
+    default=1,
+    show_default=True,
+    help="Ranks on this machine, one card each.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "hpu", "cpu"]),
+    default="auto",
+    show_default=True,
+    help="auto: the Gaudi if there is one.",
+)
+@click.option(
+    "--model",
+    type=click.Choice(["large", "base", "tiny"]),
+    default="large",
+    show_default=True,
+    help="tiny is for trying everything on a CPU.",
+)
+@click.option(
+    "--repo",
+    type=click.Path(path_type=Path),
+    envvar="BERTKIT_REPO",
+    default=Path("Model-References"),
+    show_default=True,
+    help="The checkout that prepare-repo made.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    envvar="BERTKIT_DATA",
+    default=Path("data"),
+    show_default=True,
+    help="The data directory.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Where this run writes [default: results/JOB].",
+)
+@click.option(
+    "--init-checkpoint",
+    default="auto",
+    show_default=True,
+    metavar="PREFIX|auto|none",
+    help="auto: the newest whole one of the job before.",
+)
 @click.option("--steps", type=click.IntRange(min=1), help="Instead of the recipe's.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the output directory.")
 @click.option("--dry-run", is_flag=True, help="Print the plan; start nothing, change nothing.")
 @click.argument("flags", nargs=-1, type=click.UNPROCESSED, metavar="[-- UPSTREAM FLAGS]")
 @common_options
 def command(
-    phase: Optional[str], task: Optional[str], cards: int, device: str, model: str, repo: Path,
-    data: Path, output: Optional[Path], init_checkpoint: str, steps: Optional[int], resume: bool,
-    dry_run: bool, flags: Tuple[str, ...], as_json: bool,
-) -> None:  # fmt: skip
+    phase: Optional[str],
+    task: Optional[str],
+    cards: int,
+    device: str,
+    model: str,
+    repo: Path,
+    data: Path,
+    output: Optional[Path],
+    init_checkpoint: str,
+    steps: Optional[int],
+    resume: bool,
+    dry_run: bool,
+    flags: Tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Run pre-training or fine-tuning on 1 to 8 cards.
 
     \b
@@ -57,11 +102,18 @@ def command(
         raise click.UsageError("say one of --phase 1, --phase 2 and --task mrpc")
     job = _JOBS[phase or task or ""]
     request = Request(
-        recipe=load(job), model=model, cards=cards, device=choose_device(device),
-        repo=repo.absolute(), data=data.absolute(),
+        recipe=load(job),
+        model=model,
+        cards=cards,
+        device=choose_device(device),
+        repo=repo.absolute(),
+        data=data.absolute(),
         output=(output or default_output(job, os.environ)).absolute(),
-        init_checkpoint=None, steps=steps, extra_flags=flags, python=rank_python(os.environ),
-    )  # fmt: skip
+        init_checkpoint=None,
+        steps=steps,
+        extra_flags=flags,
+        python=rank_python(os.environ),
+    )
     plan, lock, trouble = train.plan_and_check(
         request, os.environ, resume=resume, init_checkpoint=init_checkpoint
     )
