@@ -1,6 +1,7 @@
 """Versioned patches: what they are, which state a tree is in, and how to change it safely.
 
-The names below are the whole public interface; each is imported when it is first used.
+The names below are the whole public interface; each is imported when it is first used. No module may be
+named like one of them: importing it would put the module in the name's place.
 """
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ if TYPE_CHECKING:
     from bertkit.patching.journal import recover
     from bertkit.patching.model import Series
     from bertkit.patching.series import load_series
-    from bertkit.patching.states import PatchState, states
+    from bertkit.patching.state import PatchState, states
     from bertkit.patching.unapply import unapply_series
 
 _HOMES = {
-    "PatchState": "states",
+    "PatchState": "state",
     "Series": "model",
     "apply_series": "apply",
     "diff_series": "apply",
     "load_series": "series",
     "recover": "journal",
-    "states": "states",
+    "states": "state",
     "unapply_series": "unapply",
 }
 

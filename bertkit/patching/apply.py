@@ -17,7 +17,7 @@ from bertkit.patching.conflicts import Conflict, PatchConflict
 from bertkit.patching.model import Series
 from bertkit.patching.paths import locate
 from bertkit.patching.refusals import count, drifted, edit_of, missing
-from bertkit.patching.states import check_release, paths_in
+from bertkit.patching.state import check_release, paths_in
 from bertkit.upstream.lock import AppliedPatch, Lock, PatchedFile, lock_path, lock_text, read_lock
 
 

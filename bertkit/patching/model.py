@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from bertkit.errors import PatchMisfit, UsageProblem
 from bertkit.patching.diffs import MAX_BYTES, Diff, parse_diff
@@ -90,6 +90,26 @@ class Patch:
     origin: str
     releases: ReleaseRange
     targets: Tuple[Target, ...]
+
+    def as_dict(self) -> Dict[str, Any]:
+        """The patch as a JSON object."""
+        return {
+            "id": self.id,
+            "title": self.title,
+            "why": self.why,
+            "defect": self.defect,
+            "upstream-status": self.upstream_status,
+            "origin": self.origin,
+            "releases": str(self.releases),
+            "files": [
+                {
+                    "path": target.path,
+                    "releases": str(target.releases),
+                    "images": {image.pre: image.post for image in target.images.values()},
+                }
+                for target in self.targets
+            ],
+        }
 
     def targets_in(self, release: str) -> Tuple[Target, ...]:
         """What the patch changes in *release*; empty where it has nothing to do."""

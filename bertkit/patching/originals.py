@@ -25,7 +25,8 @@ def head_blob(tree: Path, path: str) -> Optional[str]:
 
 
 def _git(tree: Path, *arguments: str) -> Optional[bytes]:
-    if not (tree / ".git").exists():
+    git_directory = tree / ".git" if (tree / ".git").exists() else tree
+    if not (git_directory / "HEAD").exists() and not git_directory.is_file():
         return None  # git would go on to look in the directories above
     # Nothing of the caller's GIT_DIR, GIT_INDEX_FILE and the like may lead to another repository,
     # and a missing object is an answer here, not a reason to go to the network.

@@ -41,8 +41,7 @@ def make_diff(path: str, mode: str, before: bytes, after: bytes) -> bytes:
             ["git", *_DIFF, "--", f"a/{path}", f"b/{path}"],
             cwd=scratch,
             env=git_environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             check=False,
         )
     if result.returncode != 1:  # 0: the same; above 1: trouble
