@@ -1,0 +1,98 @@
+"""``bertkit data``: make the data that training needs, and check it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, List, Optional, Sequence
+
+import click
+
+from bertkit.cli.common import common_options, print_json
+
+_DATA = click.option(
+    "--data",
+    "root",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="The data directory, in upstream's layout.",
+)
+
+
+@click.group("data")
+def command() -> None:
+    """Make or fetch the data that training needs."""
+
+
+@command.command()
+@_DATA
+@click.option(
+    "--shards",
+    type=click.IntRange(8, 16),
+    default=8,
+    show_default=True,
+    help="Files of training records of each length, and as many of test records.",
+)
+@click.option("--seed", type=int, default=12345, show_default=True, help="Decides all chance.")
+@click.option("--workers", type=click.IntRange(1), help="Processes; default: one a core.")
+@click.option("--dry-run", is_flag=True, help="Say what would be made; change nothing.")
+@common_options
+def sample(
+    root: Path, shards: int, seed: int, workers: Optional[int], dry_run: bool, as_json: bool
+) -> None:
+    """Make a small set of real data: records for both phases, MRPC, SQuAD, vocabulary."""
+    from bertkit.data.sample import NOTE, make_sample
+
+    results = make_sample(root, shards=shards, seed=seed, workers=workers, dry_run=dry_run)
+    next_command = f"bertkit train --phase 1 --model tiny --data {root}"
+    if as_json:
+        print_json(
+            {
+                "data": str(root),
+                "stages": [{**done._asdict(), "output": str(done.output)} for done in results],
+                "note": NOTE,
+                "next": next_command,
+            }
+        )
+        return
+    _print_table(
+        ["stage", "state", "counts", "where"],
+        [
+            [done.stage, done.state, _told(done.counts), str(done.output.relative_to(root))]
+            for done in results
+        ],
+    )
+    if all(done.state == "was there" for done in results):
+        click.echo("nothing to do")
+    click.echo(NOTE)
+    click.echo(f"next: {next_command}")
+
+
+@command.command()
+@click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
+@common_options
+def verify(directory: Path, as_json: bool) -> None:
+    """Read every record below the data directory DIR and check it."""
+    from bertkit.data.verify import verify as verify_records
+
+    results = verify_records(directory)
+    if as_json:
+        print_json(
+            {"directories": [{**r._asdict(), "directory": str(r.directory)} for r in results]}
+        )
+        return
+    _print_table(
+        ["directory", "length", "files", "records", "tokens"],
+        [[str(r.directory.relative_to(directory)), *(f"{n:,}" for n in r[1:])] for r in results],
+    )
+    click.echo("every record is as it should be")
+
+
+def _told(counts: Any) -> str:
+    return ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in counts.items())
+
+
+def _print_table(header: Sequence[str], rows: List[List[str]]) -> None:
+    widths = [max(len(row[i]) for row in [list(header), *rows]) for i in range(len(header))]
+    for row in [list(header), *rows]:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())

@@ -1,0 +1,168 @@
+"""Stages: work whose result is there whole, with a manifest beside it that says what it is.
+
+A stage is built below ``.bertkit/unfinished``, then renamed to its final name, and its manifest is
+written last. A stage whose manifest fits (same inputs, same settings, the files as they were
+written) is not done again. What happens after a kill at any moment:
+
+    while building            the next run throws the unfinished stage away and builds it again
+    after the intent's write  the intent (the manifest to be) tells which files are bertkit's own
+    after the rename          the files are as the intent says: only the manifest is written
+
+Files that no manifest and no intent of bertkit's lists are never overwritten or removed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+from pathlib import Path
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
+
+from bertkit import __version__
+from bertkit.data.layout import DataLayout
+from bertkit.errors import BertkitError
+from bertkit.files import sha256_of, sync_directory, write_json
+
+log = logging.getLogger("bertkit.data")
+
+#: name of the directory's files -> {"bytes": n, "sha256": hex}; "" is the stage's only file
+Outputs = Dict[str, Dict[str, Any]]
+
+
+class Stage(NamedTuple):
+    """A step from inputs to one directory or file."""
+
+    name: str
+    output: Path
+    inputs: Dict[str, str]  # what it is -> sha256
+    settings: Dict[str, Any]  # all that the result depends on besides; values as JSON has them
+    build: Callable[[Path], Dict[str, int]]  # makes the output at the path given; returns counts
+    made_with: Dict[str, str] = {}  # versions of libraries, for the record only
+
+
+class Manifest(NamedTuple):
+    """What is known about a stage that is done."""
+
+    stage: str
+    inputs: Dict[str, str]
+    settings: Dict[str, Any]
+    counts: Dict[str, int]
+    outputs: Outputs
+
+    @property
+    def fingerprint(self) -> str:
+        """A sum over all output files, for the stages that read them."""
+        text = json.dumps(self.outputs, sort_keys=True)
+        return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def finished(stage: Stage) -> Optional[Manifest]:
+    """The stage's manifest, if the stage is done with these inputs and settings and is intact."""
+    manifest = read_manifest(DataLayout.manifest(stage.output))
+    if manifest is None or not _fits(manifest, stage):
+        return None
+    return manifest if _files_of(stage.output) == manifest.outputs else None
+
+
+def carry_out(stage: Stage, layout: DataLayout) -> Manifest:
+    """Do *stage* unless it is done; the caller holds the layout's lock.
+
+    Raises:
+        BertkitError: files that bertkit did not make are in the way.
+    """
+    done = finished(stage)
+    if done is not None:
+        log.debug("%s: nothing to do", stage.name)
+        return done
+    place = layout.staging / stage.name.replace(" ", "-")
+    intent_file, tree, replaced = place / "intent.json", place / "result", place / "replaced"
+    final = DataLayout.manifest(stage.output)
+    intent = read_manifest(intent_file)
+    if intent is None or not _fits(intent, stage) or _files_of(stage.output) != intent.outputs:
+        _refuse_foreign_files(stage, [read_manifest(final), intent])
+        if (
+            intent is not None
+            and stage.output.exists()
+            and _files_of(stage.output) == intent.outputs
+        ):
+            # Killed between rename and manifest, and asked for something else since: that these
+            # files are bertkit's must be known until they are replaced.
+            _write_manifest(final, intent, stage)
+        shutil.rmtree(str(place), ignore_errors=True)
+        place.mkdir(parents=True)
+        counts = stage.build(tree)
+        intent = Manifest(stage.name, stage.inputs, stage.settings, counts, _files_of(tree))
+        _sync_tree(tree)
+        _write_manifest(intent_file, intent, stage)
+        stage.output.parent.mkdir(parents=True, exist_ok=True)
+        if stage.output.exists():
+            stage.output.replace(replaced)
+        tree.replace(stage.output)
+        sync_directory(stage.output.parent)
+    _write_manifest(final, intent, stage)
+    shutil.rmtree(str(place), ignore_errors=True)
+    return intent
+
+
+def read_manifest(path: Path) -> Optional[Manifest]:
+    """The manifest at *path*; none if there is no readable one."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        manifest = Manifest(**{field: content[field] for field in Manifest._fields})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return manifest if all(isinstance(part, dict) for part in manifest[1:]) else None
+
+
+def _sync_tree(tree: Path) -> None:
+    if tree.is_dir():
+        for directory in [tree, *(path for path in tree.rglob("*") if path.is_dir())]:
+            sync_directory(directory)
+
+
+def _write_manifest(path: Path, manifest: Manifest, stage: Stage) -> None:
+    made_with = {"bertkit": __version__, **stage.made_with}
+    write_json(path, {**manifest._asdict(), "made_with": made_with})
+
+
+def _fits(manifest: Manifest, stage: Stage) -> bool:
+    wanted = json.loads(json.dumps([stage.name, stage.inputs, stage.settings]))
+    return bool([manifest.stage, manifest.inputs, manifest.settings] == wanted)
+
+
+def _files_of(output: Path) -> Outputs:
+    """All files of a stage's result with their sizes and sums; those of a missing one: none."""
+    if output.is_file():
+        return {"": _described(output)}
+    files = sorted(path for path in output.rglob("*") if not path.is_dir())
+    return {path.relative_to(output).as_posix(): _described(path) for path in files}
+
+
+def _described(path: Path) -> Dict[str, Any]:
+    return {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+
+
+def _refuse_foreign_files(stage: Stage, known: List[Optional[Manifest]]) -> None:
+    ours = {name for manifest in known if manifest is not None for name in manifest.outputs}
+    if not stage.output.exists():
+        return
+    there = (
+        [""]
+        if stage.output.is_file()
+        else [
+            path.relative_to(stage.output).as_posix()
+            for path in sorted(stage.output.rglob("*"))
+            if not path.is_dir()
+        ]
+    )
+    foreign = [name for name in there if name not in ours]
+    if foreign:
+        raise BertkitError(
+            f"{stage.name}: there are files that bertkit did not make, such as "
+            f"{stage.output / foreign[0]}",
+            where=stage.output,
+            why="bertkit overwrites nothing but its own files, and upstream reads every file there",
+            next_step="move them away, or give another directory with --data",
+        )
