@@ -1,7 +1,7 @@
 """Versioned patches: what they are, which state a tree is in, and how to change it safely.
 
-The names below are the whole public interface; each is imported when it is first used. No module may be
-named like one of them: importing it would put the module in the name's place.
+The names below are the whole public interface; each is imported when it is first used. No module
+may be named like one of them: importing it would put the module in the name's place.
 """
 
 from __future__ import annotations

@@ -142,9 +142,9 @@ def _work_out(
         elif outcome.state == DRIFTED:
             failed.append(outcome)
     if failed:
-        edit = edit_of(tree, path, before, series, lock)
+        edit = edit_of(tree, path, release, before, series, lock)
         worked.conflicts += [
-            drifted(outcome, path, release, tree, before, edit, lock) for outcome in failed
+            drifted(outcome, path, release, tree, before, edit, series, lock) for outcome in failed
         ]
     for step in steps:
         worked.carried.setdefault(step.patch.id, []).append(step)

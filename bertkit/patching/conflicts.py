@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import asdict, dataclass
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Set, Tuple
 
 from bertkit.errors import PatchMisfit
 from bertkit.patching.diffs import Diff, Hunk, split_lines
 from bertkit.patching.model import Target
 
-_SHOWN_LINES = 12
+_SHOWN_LINES = 6
 _SHOWN_EDIT_LINES = 60
 
 
@@ -65,14 +65,14 @@ class Conflict:
     edit: str = ""
     next_step: str = ""
 
-    def lines(self) -> List[str]:
+    def lines(self, *, with_edit: bool = True) -> List[str]:
         """The report as people read it."""
         text = [f"{self.patch}: {self.path}: {self.state}: {self.reason}"]
         if self.made_for:
             text.append(f"  this tree is {self.release}; the diff was made for {self.made_for}")
         for hunk in self.hunks:
             text += _hunk_lines(hunk)
-        if self.edit:
+        if self.edit and with_edit:
             edit = self.edit.split("\n")[:-1]
             text.append("  changed by hand, and kept:")
             text += [f"    {_plain(line)}" for line in edit[:_SHOWN_EDIT_LINES]]
@@ -92,8 +92,10 @@ class PatchConflict(PatchMisfit):
 
     def __str__(self) -> str:
         lines = [super().__str__()]
+        shown: Set[str] = set()
         for conflict in self.conflicts:
-            lines += conflict.lines()
+            lines += conflict.lines(with_edit=conflict.path not in shown)
+            shown.add(conflict.path)
         return "\n".join(lines)
 
     def as_dict(self) -> Dict[str, object]:

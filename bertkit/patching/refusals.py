@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 from bertkit.blobs import blob_id
-from bertkit.patching.chain import APPLIED, DRIFTED, MISSING_TARGET, Outcome, history
+from bertkit.patching.chain import (
+    APPLICABLE,
+    APPLIED,
+    DRIFTED,
+    MISSING_TARGET,
+    Outcome,
+    history,
+    walk,
+)
 from bertkit.patching.conflicts import (
     Conflict,
     HunkReport,
@@ -14,8 +22,10 @@ from bertkit.patching.conflicts import (
     hold_against,
     nearest_diff,
 )
+from bertkit.patching.diffs import Diff
 from bertkit.patching.model import Patch, Series
 from bertkit.patching.originals import git_blob, head_blob
+from bertkit.upstream import catalogue
 from bertkit.upstream.lock import Lock
 
 
@@ -39,6 +49,7 @@ def drifted(
     tree: Path,
     content: bytes,
     edit: str,
+    series: Series,
     lock: Optional[Lock],
 ) -> Conflict:
     """A file to be patched has a content that no diff is made for."""
@@ -54,7 +65,7 @@ def drifted(
         )
     made_for = ""
     hunks: Tuple[HunkReport, ...] = ()
-    nearest = nearest_diff(outcome.target, content)
+    nearest = _nearest(outcome, path, release, tree, content, series)
     if nearest is not None:
         made_for, hunks = nearest[0], hold_against(nearest[1], content)
     blob = blob_id(content)
@@ -110,18 +121,61 @@ def stuck(names: str, path: str, lock: Lock, tree: Path, reason: str) -> Conflic
     )
 
 
-def edit_of(tree: Path, path: str, actual: bytes, series: Series, lock: Optional[Lock]) -> str:
-    """What was changed by hand in *path*, as far as git and the lock can tell; else empty."""
-    chain = [f for p in lock.patches for f in p.files if f.path == path] if lock else []
-    base = chain[0].pre if chain else head_blob(tree, path)
-    if base is None or base == blob_id(actual):
+def edit_of(
+    tree: Path, path: str, release: str, actual: bytes, series: Series, lock: Optional[Lock]
+) -> str:
+    """What was changed by hand in *path*, as far as git and the lock can tell; else empty.
+
+    The edit is told from the content that the lock names; without one, from upstream's content
+    or that with patches, whichever is nearest.
+    """
+    locked = lock.expected_files().get(path) if lock is not None else None
+    contents = _known_contents(tree, path, release, series, lock)
+    if locked is not None:
+        contents = [content for content in contents if blob_id(content) == locked]
+    if any(content == actual for content in contents):
         return ""
-    expected = git_blob(tree, base)
-    if expected is None:
-        return ""
-    for step in history(series, path, chain[-1].post) if chain else ():
-        expected = step.image.read(path).apply(expected)
-    return edit_between(expected, actual, path)
+    return min((edit_between(content, actual, path) for content in contents), key=len, default="")
+
+
+def _known_contents(
+    tree: Path, path: str, release: str, series: Series, lock: Optional[Lock]
+) -> List[bytes]:
+    """Upstream's own content of *path* as git has it, and what each patch makes of it in turn."""
+    files = [f for p in lock.patches for f in p.files if f.path == path] if lock else []
+    base = files[0].pre if files else origin_of(tree, path, release)
+    content = None if base is None else git_blob(tree, base)
+    if base is None or content is None:
+        return []
+    if files:
+        steps = list(history(series, path, files[-1].post))
+    else:
+        every = {patch.id for patch in series.patches}
+        outcomes = walk(series, release, path, base, every)
+        steps = [o.step for o in outcomes if o.state == APPLICABLE and o.step is not None]
+    contents = [content]
+    for step in steps:
+        content = step.image.read(path).apply(content)
+        contents.append(content)
+    return contents
+
+
+def origin_of(tree: Path, path: str, release: str) -> Optional[str]:
+    """The blob id that upstream gave *path*: in the commit checked out, or by the catalogue."""
+    known = catalogue.load().get(release)
+    return head_blob(tree, path) or (known.files.get(path) if known is not None else None)
+
+
+def _nearest(
+    outcome: Outcome, path: str, release: str, tree: Path, content: bytes, series: Series
+) -> Optional[Tuple[str, Diff]]:
+    """The diff made for this very release if there is one, else the one that comes closest."""
+    base = origin_of(tree, path, release)
+    if base is not None:
+        for step in walk(series, release, path, base, {p.id for p in series.patches}):
+            if step.patch.id == outcome.patch.id and step.step is not None:
+                return step.step.image.seen_in, step.step.image.read(path)
+    return nearest_diff(outcome.target, content)
 
 
 def count(conflicts: Sequence[Conflict]) -> str:

@@ -73,7 +73,7 @@ def _unapply(
             conflicts.append(missing_lock(names, path, lock, tree, str(error)))
             continue
         if blob_id(before) != expected:
-            edit = edit_of(tree, path, before, series, lock)
+            edit = edit_of(tree, path, lock.release, before, series, lock)
             conflicts.append(edited(names, path, lock, tree, edit))
             continue
         content = _back_to(tree, series, path, before, [file for _, file in chain[first:]])
