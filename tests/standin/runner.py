@@ -1,4 +1,4 @@
-"""Run the stand-in's scripts as a launcher does: as processes, with shims on PYTHONPATH."""
+"""Run the stand-in's scripts as a launcher does: as processes, with the shims on PYTHONPATH."""
 
 from __future__ import annotations
 
@@ -26,69 +26,17 @@ CONFIG = {
     "vocab_size": 200,
 }
 
-# What the scripts import from the outside world, as small as these tests can do with.
-SHIMS = {
-    "habana_frameworks/__init__.py": "",
-    "habana_frameworks/tensorflow/__init__.py": "def load_habana_module():\n    return None\n",
-    "habana_frameworks/tensorflow/multinode_helpers.py": (
-        "import os\n\n\n"
-        "def comm_local_rank():\n"
-        "    return int(os.environ.get('OMPI_COMM_WORLD_LOCAL_RANK', '0'))\n"
-    ),
-    "habana_frameworks/tensorflow/habana_device.py": "def get_type():\n    return 'CPU'\n",
-    "dllogger/__init__.py": """
-import json
-
-
-class Verbosity:
-    DEFAULT = 1
-    VERBOSE = 2
-
-
-class StdOutBackend:
-    def __init__(self, verbosity, step_format=str):
-        self.step_format = step_format
-
-    def log(self, step, data):
-        print("DLL", self.step_format(step), data, flush=True)
-
-
-class JSONStreamBackend:
-    def __init__(self, verbosity, filename):
-        self.file = open(filename, "a")
-
-    def log(self, step, data):
-        self.file.write("DLLL " + json.dumps({"step": step, "data": data}) + "\\n")
-        self.file.flush()
-
-
-class Logger:
-    def __init__(self, backends):
-        self.backends = backends
-
-    def metadata(self, metric, metadata):
-        pass
-
-    def log(self, step, data, verbosity=Verbosity.DEFAULT):
-        for backend in self.backends:
-            backend.log(step, data)
-""",
-}
-
 
 class Bench:
-    """A temporary place with shims, a tiny model and a way to run a script there."""
+    """A temporary place with a tiny model and a way to run a script there."""
 
     def __init__(self, home: Path, upstream: Path = STANDIN) -> None:
         self.home = home
         self.bert = upstream / "TensorFlow" / "nlp" / "bert"
-        for name, text in SHIMS.items():
-            path = home / "shims" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
         self.config = home / "bert_config.json"
         self.config.write_text(json.dumps(CONFIG))
-        search = [str(upstream), str(self.bert), str(home / "shims")]
+        shims = [ROOT / "launchers" / "cpu", ROOT / "launchers" / "dllogger"]
+        search = [str(path) for path in (upstream, self.bert, *shims)]
         self.environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("OMPI_", "PMIX_"))},
             "PYTHONPATH": os.pathsep.join(search),
@@ -148,7 +96,8 @@ def mpirun() -> Path:
 def dllog(path: Path) -> List[Dict[str, Any]]:
     """The data of each training step that dllogger wrote, with its step."""
     lines = [json.loads(line[len("DLLL ") :]) for line in path.read_text().splitlines()]
-    return [{"step": line["step"], **line["data"]} for line in lines if line["step"] != []]
+    logged = [line for line in lines if isinstance(line.get("step"), int)]
+    return [{"step": line["step"], **line["data"]} for line in logged]
 
 
 def weights(checkpoint_dir: Path) -> Dict[str, Any]:

@@ -36,12 +36,15 @@ def create_optimizer(
         gradients = ranks.average(gradients)
     gradients, _ = tf.clip_by_global_norm(gradients, 1.0)
 
+    # Nothing in upstream orders the rate's look at the step and the step's increment: there a
+    # step has its own rate or the next one's, as it happens. Here it is always the next one's.
+    def rate_at(step):
+        return learning_rate(step, init_lr, num_train_steps, num_warmup_steps, optimizer_type)
+
     def update(gradients):
         with tf.control_dependencies(gradients):
             step = tf.identity(global_step.assign_add(1))
-        rate = tf.identity(
-            learning_rate(step, init_lr, num_train_steps, num_warmup_steps, optimizer_type)
-        )
+        rate = rate_at(step)
         assignments = []
         for gradient, variable in zip(gradients, variables):
             m, v = slot(variable, "adam_m"), slot(variable, "adam_v")
@@ -83,11 +86,8 @@ def create_optimizer(
             return update(average(gathered))
 
         def wait():
-            rate = learning_rate(
-                global_step, init_lr, num_train_steps, num_warmup_steps, optimizer_type
-            )
             with tf.control_dependencies(gathered):
-                return tf.identity(global_step), tf.identity(rate)
+                return tf.identity(global_step), tf.identity(rate_at(global_step))
 
         step, rate = tf.cond(last, finish, wait)
     step = tf.identity(step, name="step_update")

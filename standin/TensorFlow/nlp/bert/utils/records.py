@@ -1,5 +1,7 @@
 """TFRecords in and out."""
 
+import os
+
 import tensorflow as tf
 
 
@@ -26,8 +28,12 @@ def batches(dataset, features, batch_size, drop_remainder):
 
 
 def write(path, rows):
-    """Write rows of integers (name -> list), one example each."""
-    with tf.io.TFRecordWriter(path) as writer:
+    """Write rows of integers (name -> list), one example each.
+
+    The file appears whole, because several ranks may write and read the same one at once.
+    """
+    unfinished = f"{path}.{os.getpid()}"
+    with tf.io.TFRecordWriter(unfinished) as writer:
         for row in rows:
             feature = {
                 name: tf.train.Feature(int64_list=tf.train.Int64List(value=values))
@@ -35,3 +41,4 @@ def write(path, rows):
             }
             example = tf.train.Example(features=tf.train.Features(feature=feature))
             writer.write(example.SerializeToString())
+    os.replace(unfinished, path)
