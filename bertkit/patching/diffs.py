@@ -146,6 +146,8 @@ def _read_header(lines: Sequence[str], where: object) -> Tuple[str, str, str, st
         head.append(line.rstrip("\n"))
     if not head or not head[0].startswith("diff --git "):
         raise _refused(where, "it does not begin with 'diff --git': this is no diff")
+    if head[0].endswith("\r"):
+        raise _refused(where, "its own lines end in CR LF")
     for line in head[1:]:
         for start, kind in _KINDS.items():
             if line.startswith(start):
@@ -218,12 +220,16 @@ def _with_mode(words: str, line: str) -> str:
 def _read_hunks(lines: List[str], where: object) -> Tuple[Hunk, ...]:
     import unidiff
 
+    if not lines[-1].endswith("\n"):
+        raise _refused(where, "it is cut off: its last line has no end")
     try:
         patch = unidiff.PatchSet(iter(lines))
         again = str(patch)
     except Exception as error:  # unidiff raises more than its own error on hostile input
         why = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise _refused(where, f"its hunks cannot be read: {why}") from None
+    if len(patch) > 1:
+        raise _refused(where, "it changes more than one file")
     if len(patch) != 1 or not patch[0]:
         raise _refused(where, "it has no hunks that can be read")
     text = "".join(lines)
@@ -259,6 +265,9 @@ def _hunk(found: Any, where: object) -> Hunk:
         if line.line_type in " +":
             new.append(value)
         last = line.line_type
+    # unidiff adds empty lines that follow a hunk to it.
+    if (len(old), len(new)) != (found.source_length, found.target_length):
+        raise _refused(where, "there is an empty line in it that belongs to no hunk")
     for side in (old, new):
         if any(not line.endswith(b"\n") for line in side[:-1]):
             raise _refused(where, "a line without a newline is not the last of its file")

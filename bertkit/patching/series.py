@@ -186,7 +186,9 @@ def _range(text: str, where: Path, what: str) -> ReleaseRange:
 
 
 def _kind(value: object) -> str:
-    kinds = {dict: "a mapping", list: "a list", str: "an empty text", type(None): "nothing"}
+    if isinstance(value, str):
+        return "a text" if value.strip() else "an empty text"
+    kinds = {dict: "a mapping", list: "a list", type(None): "nothing"}
     return kinds.get(type(value), type(value).__name__)
 
 
