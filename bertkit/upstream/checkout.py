@@ -32,6 +32,7 @@ from bertkit.upstream.source import Source
 log = logging.getLogger("bertkit")
 
 BERT = "TensorFlow/nlp/bert"
+_FILTER_KEY = "remote.origin.partialclonefilter"
 
 # Sparse patterns. `central` holds helpers that the download scripts import up to 1.7.1.
 # Without the two hidden files, `git status` in the checkout would fetch them from the server.
@@ -140,26 +141,34 @@ def _fetch_commit(tree: Path, source: Source, release: Release) -> str:
     """Fetch the release's commit, or its branch's head where that cannot be had; which it was."""
     log.info("fetching %s at %s from %s", release.version, release.commit[:12], source.url)
     try:
-        _fetch(tree, release.commit, shallow=True)
+        _fetch(tree, release.commit, "--depth=1", *_filter(tree))
         return release.commit
     except GitFailed as failure:
         if trouble.lacks_shallow(failure.message):
             log.info("this server knows no shallow fetch: fetching the branch's whole history")
-            return _fetch_branch(tree, source, release, shallow=False)
-        if not trouble.is_unadvertised(failure.message):
+            _forget_promises(tree)
+            options = []
+        elif trouble.gives_branches_only(failure.message):
+            # It would not give single files later either, so all of them have to come now.
+            log.info("this server does not give single commits: fetching all of the branch's head")
+            _forget_promises(tree)
+            options = ["--depth=1"]
+        elif trouble.lacks_commit(failure.message):
+            log.info("the commit is not there any more: fetching the branch's head")
+            options = ["--depth=1", *_filter(tree)]
+        else:
             raise
-    log.info("this server does not give single commits: fetching the branch")
-    return _fetch_branch(tree, source, release, shallow=True)
+    return _fetch_branch(tree, source, release, options)
 
 
-def _fetch_branch(tree: Path, source: Source, release: Release, *, shallow: bool) -> str:
+def _fetch_branch(tree: Path, source: Source, release: Release, options: List[str]) -> str:
     try:
-        _fetch(tree, f"refs/heads/{release.version}", shallow=shallow)
+        _fetch(tree, f"refs/heads/{release.version}", *options)
     except GitFailed as failure:
         if trouble.is_missing_branch(failure.message):
             raise trouble.missing_branch(release.version, source) from None
         raise
-    if not shallow and _has_ancestor(tree, release.commit):
+    if "--depth=1" not in options and _has_ancestor(tree, release.commit):
         return release.commit
     return run(["rev-parse", "--verify", "FETCH_HEAD^{commit}"], where=tree).strip()
 
@@ -172,13 +181,24 @@ def _has_ancestor(tree: Path, commit: str) -> bool:
     return True
 
 
-def _fetch(tree: Path, what: str, *, shallow: bool) -> None:
-    command = ["fetch", "--quiet", "--no-tags", "--no-recurse-submodules"]
-    if shallow:
-        command += ["--depth=1"]
-        if (tree / ".git" / "info" / "sparse-checkout").exists():
-            command += ["--filter=blob:none"]
-    run([*command, "origin", what], where=tree)
+def _fetch(tree: Path, what: str, *options: str) -> None:
+    fixed = ["fetch", "--quiet", "--no-tags", "--no-recurse-submodules"]
+    run([*fixed, *options, "origin", what], where=tree)
+
+
+def _forget_promises(tree: Path) -> None:
+    """Make *tree* an ordinary repository again, for a server that cannot fill gaps later.
+
+    git would go on asking it for each missing object, from within each request, without end.
+    """
+    for key in ("extensions.partialClone", "remote.origin.promisor", _FILTER_KEY):
+        with contextlib.suppress(GitFailed):  # not set: everything was asked for from the start
+            run(["config", "--unset", key], where=tree)
+
+
+def _filter(tree: Path) -> List[str]:
+    partial = (tree / ".git" / "info" / "sparse-checkout").exists()
+    return ["--filter=blob:none"] if partial else []
 
 
 @contextlib.contextmanager

@@ -69,7 +69,8 @@ _KINDS: Tuple[Tuple[re.Pattern[str], str, str], ...] = (
 )
 
 _MISSING_BRANCH = re.compile(r"couldn't find remote ref|Remote branch .* not found")
-_UNADVERTISED = re.compile(r"not our ref|unadvertised object|remote did not send all necessary")
+_NOT_THERE = re.compile(r"not our ref|remote did not send all necessary")
+_BRANCHES_ONLY = re.compile(r"unadvertised object")
 _NO_SHALLOW = re.compile(r"dumb http transport does not support|does not support shallow")
 _NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded")
 
@@ -79,9 +80,14 @@ def is_missing_branch(message: str) -> bool:
     return _MISSING_BRANCH.search(message) is not None
 
 
-def is_unadvertised(message: str) -> bool:
-    """Whether the server hands out branches only, not single commits."""
-    return _UNADVERTISED.search(message) is not None
+def lacks_commit(message: str) -> bool:
+    """Whether the repository does not have the commit that was asked for."""
+    return _NOT_THERE.search(message) is not None
+
+
+def gives_branches_only(message: str) -> bool:
+    """Whether the server hands out the heads of branches, but no single commits or files."""
+    return _BRANCHES_ONLY.search(message) is not None
 
 
 def lacks_shallow(message: str) -> bool:
