@@ -18,9 +18,9 @@ def git_blob(tree: Path, blob: str) -> Optional[bytes]:
     return content if content is not None and blob_id(content) == blob else None
 
 
-def head_blob(tree: Path, path: str) -> Optional[str]:
-    """The blob id that the checked-out commit has for *path*; None if it cannot be told."""
-    answer = _git(tree, "rev-parse", "--verify", "--quiet", f"HEAD:{path}")
+def head_blob(tree: Path, path: str, *, ref: str = "HEAD") -> Optional[str]:
+    """The blob id that the checked-out commit (or *ref*) has for *path*; None if there is none."""
+    answer = _git(tree, "rev-parse", "--verify", "--quiet", f"{ref}:{path}")
     return None if answer is None else answer.decode("ascii", "replace").strip()
 
 

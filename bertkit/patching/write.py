@@ -53,9 +53,7 @@ def make_diff(path: str, mode: str, before: bytes, after: bytes) -> bytes:
     return result.stdout
 
 
-def add_image(
-    patch: Patch, path: str, before: bytes, after: bytes, *, seen_in: str, drop: str = ""
-) -> Image:
+def add_image(patch: Patch, path: str, before: bytes, after: bytes, *, seen_in: str) -> Image:
     """Write the diff from *before* to *after* into the patch's folder; its index entry.
 
     The target *path* must be in the patch's index. ``write_index`` writes the index itself.
@@ -66,7 +64,6 @@ def add_image(
         before: its content before.
         after: its content after.
         seen_in: which releases carry it.
-        drop: the blob id of an image that this one replaces.
     """
     target = next(target for target in patch.targets if target.path == path)
     raw = make_diff(path, target.mode, before, after)
@@ -74,10 +71,6 @@ def add_image(
     folder = patch.folder
     file = folder / f"{path.split('/')[-2]}-{path.split('/')[-1]}-{pre[:12]}.diff"
     write_atomic(file, raw, mode=0o644)
-    if drop and drop in target.images:
-        old = target.images.pop(drop)
-        if old.diff != file:
-            old.diff.unlink()
     image = Image(pre, blob_id(after), file, hashlib.sha256(raw).hexdigest(), seen_in)
     target.images[pre] = image
     return image
