@@ -26,6 +26,8 @@ PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 
 def main(arguments: List[str]) -> NoReturn:
     """Run the script in a child process and end as it ended."""
+    # Whoever started us (mpirun, its daemon on this host, or bertkit) may be killed at any time.
+    _die_with(os.getppid())
     rank = os.environ.get("OMPI_COMM_WORLD_RANK", "0")
     directory = Path(arguments[0]) / "ranks"
     command = [sys.executable] + [part.replace("{rank}", rank) for part in arguments[1:]]

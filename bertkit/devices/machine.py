@@ -54,14 +54,9 @@ class Cores:
     source: str
 
 
-def usable_cores(root: Path, allowed: Optional[Set[int]] = None) -> Cores:
-    """Count the physical cores that this process may really use.
-
-    Args:
-        root: see :func:`system_root`.
-        allowed: logical processors; default: this process's affinity.
-    """
-    threads = os.sched_getaffinity(0) if allowed is None else allowed
+def usable_cores(root: Path) -> Cores:
+    """Count the physical cores below *root* that this process may really use."""
+    threads = _allowed_threads(root)
     by_core: Dict[Tuple[int, int], int] = {}
     for thread in threads:
         topology = root / "sys/devices/system/cpu" / f"cpu{thread}" / "topology"
@@ -78,6 +73,22 @@ def usable_cores(root: Path, allowed: Optional[Set[int]] = None) -> Cores:
     if quota is not None and quota < physical:
         physical, source = max(1, int(quota)), f"a CPU quota of {quota:g}"
     return Cores(physical, sockets, source)
+
+
+def _allowed_threads(root: Path) -> Set[int]:
+    """The logical processors of this process's affinity (``man 5 proc``: Cpus_allowed_list)."""
+    try:
+        status = (root / "proc/self/status").read_text()
+        ranges = re.search(r"^Cpus_allowed_list:\s*([\d,-]+)$", status, re.MULTILINE)
+    except OSError:
+        ranges = None
+    if ranges is None:
+        return os.sched_getaffinity(0)
+    threads: Set[int] = set()
+    for part in ranges.group(1).split(","):
+        first, _, last = part.partition("-")
+        threads.update(range(int(first), int(last or first) + 1))
+    return threads
 
 
 def _cpu_quota(root: Path) -> Optional[float]:

@@ -18,6 +18,8 @@ _OPERATORS: Dict[Type[ast.operator], Callable[[Number, Number], Number]] = {
     ast.Div: operator.truediv,
 }
 
+_LONGEST = 200  # Python's own parser gives up on far longer ones, in ways of its own
+
 
 def evaluate(formula: str, values: Mapping[str, Number]) -> Number:
     """The value of *formula* with the names in *values*; whole results are ints.
@@ -26,6 +28,8 @@ def evaluate(formula: str, values: Mapping[str, Number]) -> Number:
         ValueError: the formula uses anything but numbers, known names, ``+ - * /`` and
             parentheses, or divides by zero.
     """
+    if len(formula) > _LONGEST:
+        raise ValueError(f"longer than {_LONGEST} characters")
     try:
         result = _walk(ast.parse(formula, mode="eval").body, values)
     except SyntaxError:

@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Tuple
 
-# TensorFlow's own line of the fine-tuning scripts: "... loss = 0.6931, step = 0 (1.2 sec)"
+# TensorFlow's own lines of the fine-tuning scripts: "... loss = 0.6931, step = 0 (1.2 sec)" now and
+# then, "Loss for final step: 0.4321." at the end of training
 _ESTIMATOR = re.compile(r"loss = ([-+.\w]+), step = (\d+)")
+_FINAL = re.compile(r"Loss for final step: ([-+.\w]+?)\.?$")
 # "Avg total throughput = 12.34 [examples/sec]", after "***** train statistics *****"
 _EXAMPLES = re.compile(r"Avg total throughput = ([\d.]+) \[examples/sec\]")
 _RESULT = re.compile(r"^(\w+) = ([-+.\w]+)$", re.MULTILINE)
@@ -59,28 +61,36 @@ class Tail:
 
 
 class MetricsReader:
-    """Follows one run: each :meth:`read` gives the metrics that are new."""
+    """Follows one run: each :meth:`read` gives the metrics that are new.
 
-    def __init__(self, run_directory: Path) -> None:
+    Args:
+        run_directory: the run's ``.bertkit``.
+        dllogger: the script reports through dllogger (pre-training) instead of TensorFlow's log.
+    """
+
+    def __init__(self, run_directory: Path, *, dllogger: bool) -> None:
+        self._dllogger = dllogger
         self._dllog = Tail(run_directory / "dllog" / "0.json")
         self._log = Tail(run_directory / "ranks" / "0.log")
-        self._from_dllog = False
         self.examples_per_second: Optional[float] = None
+        self.final_loss: Optional[float] = None
 
     def read(self) -> List[Metric]:
         """What is new since the last call, in the order of steps."""
-        found = [metric for line in self._dllog.lines() for metric in _from_dllogger(line)]
-        self._from_dllog = self._from_dllog or bool(found)
+        if self._dllogger:
+            return [metric for line in self._dllog.lines() for metric in _from_dllogger(line)]
+        found = []
         for line in self._log.lines():
             match = _EXAMPLES.search(line)
             if match and self.examples_per_second is None:
                 self.examples_per_second = float(match.group(1))  # training's; evaluation's follows
+            match = _FINAL.search(line)
+            if match:
+                self.final_loss = _number(match.group(1))
             match = _ESTIMATOR.search(line)
-            # The pre-training script prints these lines too; dllogger's say more.
-            if match and not self._from_dllog:
-                loss = _number(match.group(1))
-                if loss is not None:
-                    found.append(Metric(step=int(match.group(2)), loss=loss))
+            loss = _number(match.group(1)) if match else None
+            if match and loss is not None:
+                found.append(Metric(step=int(match.group(2)), loss=loss))
         return found
 
 
@@ -106,7 +116,9 @@ def _from_dllogger(line: str) -> Iterator[Metric]:
         step = record.get("step")
         if record.get("type") == "LOG" and isinstance(step, int) and "total_loss" in data:
             yield Metric(
-                step=step,
+                # Upstream adds one to a number that counts the finished steps already
+                # (run_pretraining.py, "One-based index for printing").
+                step=step - 1,
                 loss=float(data["total_loss"]),
                 mlm_loss=_number(data.get("mlm_loss")),
                 nsp_loss=_number(data.get("nsp_loss")),

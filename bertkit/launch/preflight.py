@@ -11,7 +11,7 @@ from bertkit.launch import checkpoint as checkpoints
 from bertkit.launch import modules
 from bertkit.launch.plan import Plan, Request
 from bertkit.upstream import catalogue
-from bertkit.upstream.lock import Lock, differences, read_lock
+from bertkit.upstream.lock import Lock, differences
 
 #: what every job of upstream imports
 _ALWAYS = ("tensorflow", "dllogger", "habana_frameworks")
@@ -44,25 +44,21 @@ def starting_point(request_output: Path, asked: str, starts_from: Optional[str])
     return found.prefix
 
 
-def checked_lock(repo: Path, script: str) -> Lock:
-    """The lock of *repo*, if the tree is what it says.
-
-    Raises:
-        EnvironmentUnfit: not a prepared checkout.
-        PatchMisfit: the tree differs from its lock.
-    """
-    lock = read_lock(repo)
+def tree_problems(repo: Path, lock: Lock, script: str) -> List[BertkitError]:
+    """Where the checkout is not what its lock says."""
     changed = differences(repo, lock)
     if not changed and not (repo / script).is_file():
         changed = [f"{script}: missing"]
-    if changed:
-        raise PatchMisfit(
+    if not changed:
+        return []
+    return [
+        PatchMisfit(
             "the checkout is not what its lock says",
             where=repo,
             why="; ".join(changed),
             next_step=f"bertkit patches status --repo {repo}",
         )
-    return lock
+    ]
 
 
 def data_problems(plan: Plan) -> List[BertkitError]:

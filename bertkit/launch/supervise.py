@@ -103,7 +103,12 @@ def first_failure(plan: Plan, launcher_code: int) -> Failure:
     notes = [note for note in _notes(directory / "ranks") if note["code"] != 0]
     if not notes:
         log = directory / "mpirun.log"
-        return Failure(None, None, launcher_code or 1, "no rank came to run", _end_of(log), log)
+        words = (
+            "ended by something outside, and no rank could say how"
+            if any((directory / "ranks").glob("*.log"))
+            else "no rank came to run"
+        )
+        return Failure(None, None, launcher_code or 1, words, _end_of(log), log)
     first = min(notes, key=lambda note: float(str(note["time"])))
     rank, host = int(str(first["rank"])), str(first["host"])
     log = directory / "ranks" / f"{rank}.log"

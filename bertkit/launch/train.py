@@ -14,7 +14,7 @@ from bertkit.launch import preflight, supervise
 from bertkit.launch.metrics import Metric, MetricsReader, evaluation
 from bertkit.launch.plan import Plan, Request, make_plan
 from bertkit.launch.record import Record
-from bertkit.upstream.lock import Lock
+from bertkit.upstream.lock import Lock, read_lock
 
 log = logging.getLogger("bertkit")
 
@@ -33,7 +33,9 @@ class Result:
     seconds: float
     steps: Optional[int]
     first_loss: Optional[float]
-    last: Optional[Metric]
+    last_loss: Optional[float]
+    mlm_loss: Optional[float]
+    nsp_loss: Optional[float]
     sentences_per_second: Optional[float]
     evaluation: Dict[str, float]
     checkpoint: Optional[str]
@@ -49,8 +51,6 @@ class Result:
         """A result as ``run.json`` keeps it."""
         names = {each.name for each in fields(cls)}
         known = {name: each for name, each in value.items() if name in names}
-        if known.get("last") is not None:
-            known["last"] = Metric(**known["last"])
         return cls(**known)
 
 
@@ -68,7 +68,8 @@ def plan_and_check(
     trouble: List[BertkitError] = []
     lock = None
     try:
-        lock = preflight.checked_lock(request.repo, request.recipe.script)
+        lock = read_lock(request.repo)
+        trouble += preflight.tree_problems(request.repo, lock, request.recipe.script)
     except BertkitError as error:
         trouble.append(error)
     try:
@@ -135,7 +136,10 @@ class _Follower:
     def __init__(self, plan: Plan, stream: TextIO) -> None:
         self._plan = plan
         self._stream = stream
-        self.reader = MetricsReader(Path(plan.run_directory))
+        self.reader = MetricsReader(
+            Path(plan.run_directory),
+            dllogger=any(flag.startswith("--dllog_path=") for flag in plan.script),
+        )
         self.seen: List[Metric] = []
         self._said = 0.0
         self._started = time.monotonic()
@@ -168,12 +172,13 @@ class _Follower:
 
 def _result(plan: Plan, outcome: supervise.Outcome, follower: _Follower, record: Path) -> Result:
     seen = follower.seen
-    rates = [m.sentences_per_second for m in seen if m.sentences_per_second]
+    rates = [each.sentences_per_second for each in seen if each.sentences_per_second]
     rate = follower.reader.examples_per_second
     if rates:
         # The first report contains the building of the graph.
         steady = sorted(rates[1:] or rates)
         rate = steady[len(steady) // 2]
+    last = seen[-1] if seen else None
     found = None
     try:
         found = checkpoints.of_run(Path(plan.output))
@@ -185,9 +190,11 @@ def _result(plan: Plan, outcome: supervise.Outcome, follower: _Follower, record:
         device=plan.device,
         ranks=plan.ranks,
         seconds=round(outcome.seconds, 1),
-        steps=found.step if found else seen[-1].step if seen else None,
+        steps=found.step if found else last.step if last else None,
         first_loss=seen[0].loss if seen else None,
-        last=seen[-1] if seen else None,
+        last_loss=last.loss if last else follower.reader.final_loss,
+        mlm_loss=last.mlm_loss if last else None,
+        nsp_loss=last.nsp_loss if last else None,
         sentences_per_second=round(rate, 1) if rate else None,
         evaluation=evaluation(Path(plan.output)),
         checkpoint=str(found.prefix) if found else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import List, Optional, Sequence
+from typing import List, Literal, Optional, Sequence
 
 from bertkit.errors import BertkitError
 from bertkit.launch.plan import Plan, as_shell
@@ -51,25 +51,30 @@ def print_results(results: Sequence[Result]) -> None:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("job", "on", "steps", "loss", "mlm", "nsp", "sentences/s", "seconds"):
-        table.add_column(heading, justify="left" if heading in ("job", "on") else "right")
+        justify: Literal["left", "right"] = "left" if heading in ("job", "on") else "right"
+        table.add_column(heading, justify=justify, no_wrap=True)
     for result in results:
-        last = result.last
         table.add_row(
             result.job,
             f"{result.ranks} x {result.device.upper()}, {result.model}",
             str(result.steps or "-"),
-            _fell(result.first_loss, last.loss if last else None),
-            _short(last.mlm_loss if last else None),
-            _short(last.nsp_loss if last else None),
+            _fell(result.first_loss, result.last_loss),
+            _short(result.mlm_loss),
+            _short(result.nsp_loss),
             _short(result.sentences_per_second, digits=1),
             f"{result.seconds:.1f}",
         )
     console = Console()
-    console.print(table)
+    # Not cut to 80 columns where the output goes to a file.
+    console.print(table, width=None if console.is_terminal else 120)
     for result in results:
-        for name, value in result.evaluation.items():
-            if name != "global_step":
-                console.print(f"{result.job}: {name} {value:.4f}", highlight=False)
+        if result.evaluation:
+            scores = ", ".join(
+                f"{name} {value:.4f}"
+                for name, value in result.evaluation.items()
+                if name != "global_step"
+            )
+            print(f"{result.job}: evaluation {scores}")
     for result in results:
         print(f"{result.job}: checkpoint {result.checkpoint}")
         print(f"{result.job}: logs {result.logs}, record {result.record}")

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Callable
+
+import pytest
+
+from bertkit.errors import DataDamaged
+from bertkit.launch import checkpoint
+from bertkit.launch.tensor_bundle import NotABundle, read_index
+
+Put = Callable[[Path, int], Path]
+
+
+def config(tmp_path: Path, **changes: int) -> Path:
+    values = {"vocab_size": 11, "hidden_size": 4, "num_hidden_layers": 2, **changes}
+    path = tmp_path / "bert_config.json"
+    path.write_text(json.dumps(values))
+    return path
+
+
+def test_an_index_written_by_tensorflow_gives_names_shapes_and_places(
+    tmp_path: Path, whole_checkpoint: Put
+) -> None:
+    prefix = whole_checkpoint(tmp_path, 7)
+    bundle = read_index(prefix.with_name(prefix.name + ".index"))
+    assert bundle.tensors["bert/embeddings/word_embeddings"].shape == (11, 4)
+    assert bundle.tensors["global_step"].shape == ()
+    data = prefix.with_name(prefix.name + ".data-00000-of-00001")
+    assert bundle.shard_sizes() == [data.stat().st_size]
+
+
+def test_every_cut_of_an_index_is_refused(tmp_path: Path, whole_checkpoint: Put) -> None:
+    prefix = whole_checkpoint(tmp_path, 7)
+    index = prefix.with_name(prefix.name + ".index")
+    whole = index.read_bytes()
+    for length in range(len(whole)):
+        index.write_bytes(whole[:length])
+        with pytest.raises(NotABundle):
+            read_index(index)
+
+
+def test_the_newest_whole_checkpoint_is_found(tmp_path: Path, whole_checkpoint: Put) -> None:
+    for step in (9, 100, 20):
+        whole_checkpoint(tmp_path, step)
+    found = checkpoint.newest(tmp_path)
+    assert found is not None
+    assert (found.prefix.name, found.step) == ("model.ckpt-100", 100)
+
+
+def test_where_there_is_no_trace_of_a_checkpoint_there_is_none(tmp_path: Path) -> None:
+    assert checkpoint.newest(tmp_path) is None
+    assert checkpoint.newest(tmp_path / "nowhere") is None
+
+
+@pytest.mark.parametrize(
+    "harm", ["cut the data", "lose the data", "lose the index", "cut the index"]
+)
+def test_half_a_checkpoint_is_passed_over_for_a_whole_one(
+    tmp_path: Path, whole_checkpoint: Put, harm: str
+) -> None:
+    whole_checkpoint(tmp_path, 10)
+    broken(whole_checkpoint(tmp_path, 20), harm)
+    found = checkpoint.newest(tmp_path)
+    assert found is not None
+    assert found.step == 10
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        ("cut the data", "has 311 of 312 bytes"),
+        ("lose the data", "data-00000-of-00001 is missing"),
+        ("lose the index", "index is missing"),
+        ("cut the index", "cut off"),
+    ],
+)
+def test_half_a_checkpoint_alone_is_damaged_data_with_the_part_that_fails(
+    tmp_path: Path, whole_checkpoint: Put, harm: str, words: str
+) -> None:
+    broken(whole_checkpoint(tmp_path, 20), harm)
+    with pytest.raises(DataDamaged, match="half a checkpoint") as refusal:
+        checkpoint.newest(tmp_path)
+    assert words in str(refusal.value)
+    assert refusal.value.exit_code == 6
+
+
+def test_a_checkpoint_fits_the_model_it_was_made_with_and_no_other(
+    tmp_path: Path, whole_checkpoint: Put
+) -> None:
+    found = checkpoint.inspect(whole_checkpoint(tmp_path, 7))
+    assert checkpoint.fits(found, config(tmp_path)) is None
+    assert "11 x 4" in str(checkpoint.fits(found, config(tmp_path, hidden_size=8)))
+    assert "2 layers" in str(checkpoint.fits(found, config(tmp_path, num_hidden_layers=12)))
+
+
+def test_a_runs_checkpoint_is_found_where_the_fine_tuning_scripts_put_it(
+    tmp_path: Path, whole_checkpoint: Put
+) -> None:
+    whole_checkpoint(tmp_path / "worker_0", 3)
+    found = checkpoint.of_run(tmp_path)
+    assert found is not None
+    assert found.step == 3
+
+
+def broken(prefix: Path, harm: str) -> None:
+    what, _, part = harm.split()
+    suffix = ".index" if part == "index" else ".data-00000-of-00001"
+    path = prefix.with_name(prefix.name + suffix)
+    if what == "lose":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-1])

