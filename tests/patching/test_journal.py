@@ -16,7 +16,7 @@ import pytest
 
 from bertkit.blobs import blob_id
 from bertkit.errors import PatchMisfit
-from bertkit.patching import apply_series, recover, states, unapply_series
+from bertkit.patching import apply_series, journal, recover, states, unapply_series
 from bertkit.upstream.lock import differences, read_lock
 from tests.patching.builder import RELEASE, Workshop
 from tests.patching.conftest import A_TWO, A
@@ -151,15 +151,21 @@ def test_random_kills_of_real_commands_always_leave_a_right_state(ready: Worksho
     assert interrupted > 0
 
 
+class PowerCut(BaseException):
+    """Stands for a kill at a chosen place."""
+
+
 def half_done(workshop: Workshop) -> Path:
-    """Kill an apply right after its plan was put down; the path of the plan."""
-    for step in range(1, 200):
-        assert run(workshop, "apply", step).returncode == -signal.SIGKILL
-        plan = workshop.tree / ".bertkit/journal/plan.json"
-        if plan.exists():
-            return plan
-        recover(workshop.tree)
-    raise AssertionError("never got so far")
+    """Stop an apply right after its plan was put down; the path of the plan."""
+
+    def cut(*_: object) -> None:
+        raise PowerCut
+
+    with pytest.MonkeyPatch.context() as patching:
+        patching.setattr(journal, "_finish", cut)
+        with pytest.raises(PowerCut):
+            apply_series(workshop.tree, RELEASE, workshop.series())
+    return workshop.tree / ".bertkit/journal/plan.json"
 
 
 def test_recovery_without_an_interruption_touches_nothing(workshop: Workshop) -> None:
@@ -198,11 +204,11 @@ def test_a_journal_that_came_with_the_tree_writes_nowhere_else(
     victim.write_bytes(b"precious")
     (workshop.tree / "link").symlink_to(tmp_path)
     config = (workshop.tree / ".git/config").read_bytes()
-    journal = workshop.tree / ".bertkit/journal"
-    journal.mkdir(parents=True)
-    (journal / "0.new").write_bytes(b"evil")
+    forged = workshop.tree / ".bertkit/journal"
+    forged.mkdir(parents=True)
+    (forged / "0.new").write_bytes(b"evil")
     entry = {"path": path, "before": blob_id(b"precious"), "after": blob_id(b"evil")}
-    (journal / "plan.json").write_text(json.dumps({"schema": 1, "files": [entry], "lock": False}))
+    (forged / "plan.json").write_text(json.dumps({"schema": 1, "files": [entry], "lock": False}))
     with pytest.raises(PatchMisfit):
         recover(workshop.tree)
     assert victim.read_bytes() == b"precious"
@@ -215,9 +221,9 @@ def test_a_journal_that_came_with_the_tree_writes_nowhere_else(
      '{"schema": 1, "files": [{"path": 1, "before": "", "after": ""}], "lock": true}'],
 )  # fmt: skip
 def test_a_plan_that_is_none_is_refused(workshop: Workshop, plan: str) -> None:
-    journal = workshop.tree / ".bertkit/journal"
-    journal.mkdir(parents=True)
-    (journal / "plan.json").write_text(plan)
+    forged = workshop.tree / ".bertkit/journal"
+    forged.mkdir(parents=True)
+    (forged / "plan.json").write_text(plan)
     before = workshop.contents()
     with pytest.raises(PatchMisfit, match="journal of an interrupted change cannot be used"):
         recover(workshop.tree)
