@@ -63,7 +63,7 @@ def _check_events(text: str, where: object) -> None:
     import yaml
 
     depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+    for event in yaml.parse(text, Loader=_safe_loader()):
         line = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             raise _refused(where, f"line {line}: anchors (&) and aliases (*) are not allowed")
@@ -77,11 +77,18 @@ def _check_events(text: str, where: object) -> None:
             depth -= 1
 
 
+def _safe_loader() -> Any:
+    """PyYAML's safe loader: the one in C, ten times faster, where PyYAML was built with it."""
+    import yaml
+
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
 def _loader() -> Any:
     """PyYAML's safe loader, less dates (they become strings) and with checked keys."""
     import yaml
 
-    class Loader(yaml.SafeLoader):
+    class Loader(_safe_loader()):  # type: ignore[misc]
         # 2023-10-01 is a date to YAML 1.1; to a reader of recipes it is text.
         yaml_implicit_resolvers: Dict[str, List[Any]] = {
             first: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:timestamp"]
@@ -102,7 +109,8 @@ def _loader() -> Any:
                         problem=f"the key {key!r} is there twice", problem_mark=key_node.start_mark
                     )
                 seen.add(key)
-            return super().construct_mapping(node, deep=deep)
+            mapping: Dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
+            return mapping
 
     return Loader
 
