@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -178,6 +179,20 @@ def test_every_operation_repairs_first(ready: Workshop) -> None:
     apply_series(ready.tree, RELEASE, ready.series())
     assert {p.state for p in states(ready.tree, RELEASE, ready.series())} == {"applied"}
     assert not (ready.tree / ".bertkit/journal").exists()
+
+
+def test_a_full_disk_leaves_the_tree_and_nothing_else(
+    ready: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = ready.contents()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(journal, "write_json", full)
+    with pytest.raises(OSError, match="No space"):
+        apply_series(ready.tree, RELEASE, ready.series())
+    assert is_whole(ready, before, before)
 
 
 def test_an_edit_after_the_interruption_is_kept_and_named(ready: Workshop) -> None:
