@@ -84,7 +84,6 @@ def pairs(documents: Sequence[List[str]], count: int, rng: random.Random) -> Lis
             continue
         used.add(first)
         found.append(Pair(wanted, *((first, second) if rng.random() < 0.5 else (second, first))))
-    shuffle(found, rng)
     return found
 
 
@@ -109,6 +108,7 @@ def write_mrpc(
     }
     identifier = 1000
     for name, members in sets.items():
+        shuffle(members, rng)
         lines = [_TEST_HEADER if name == "test" else _HEADER]
         for index, pair in enumerate(members):
             first_column = index if name == "test" else pair.quality

@@ -18,7 +18,7 @@ import json
 import logging
 import shutil
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from bertkit import __version__
 from bertkit.data.layout import DataLayout
@@ -66,17 +66,21 @@ def finished(stage: Stage) -> Optional[Manifest]:
     return manifest if _files_of(stage.output) == manifest.outputs else None
 
 
-def carry_out(stage: Stage, layout: DataLayout) -> Manifest:
+def carry_out(stage: Stage, layout: DataLayout) -> Tuple[Manifest, bool]:
     """Do *stage* unless it is done; the caller holds the layout's lock.
+
+    Returns:
+        Its manifest, and whether it was done already.
 
     Raises:
         BertkitError: files that bertkit did not make are in the way.
     """
+    place = layout.staging / stage.name.replace(" ", "-")
     done = finished(stage)
     if done is not None:
         log.debug("%s: nothing to do", stage.name)
-        return done
-    place = layout.staging / stage.name.replace(" ", "-")
+        shutil.rmtree(str(place), ignore_errors=True)  # a kill may have left it
+        return done, True
     intent_file, tree, replaced = place / "intent.json", place / "result", place / "replaced"
     final = DataLayout.manifest(stage.output)
     intent = read_manifest(intent_file)
@@ -103,7 +107,7 @@ def carry_out(stage: Stage, layout: DataLayout) -> Manifest:
         sync_directory(stage.output.parent)
     _write_manifest(final, intent, stage)
     shutil.rmtree(str(place), ignore_errors=True)
-    return intent
+    return intent, False
 
 
 def read_manifest(path: Path) -> Optional[Manifest]:

@@ -104,13 +104,13 @@ def _carried_out(makers: List[Callable[[_Known], Stage]], layout: DataLayout) ->
     results = []
     for maker in makers:
         stage = maker(known)
-        before, started = finished(stage), time.monotonic()
-        manifest = before or carry_out(stage, layout)
+        started = time.monotonic()
+        manifest, was_there = carry_out(stage, layout)
         known[stage.name] = manifest
-        if before is None:
+        if not was_there:
             _log_progress(stage.name, manifest.counts, time.monotonic() - started)
         results.append(
-            Done(stage.name, stage.output, "was there" if before else "made", manifest.counts)
+            Done(stage.name, stage.output, "was there" if was_there else "made", manifest.counts)
         )
     return results
 

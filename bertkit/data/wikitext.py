@@ -29,11 +29,10 @@ _LINE_BREAK = re.compile(r"<br\b[^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 _BRACKETS = re.compile(r"\[\[|\]\]|\{\{|\}\}|^[ \t:]*\{\||^[ \t]*\|\}(?!\})", re.MULTILINE)
 _NAMESPACE = re.compile(r"[a-z][a-z-]*:", re.IGNORECASE)
-_EXTERNAL = re.compile(r"\[(?:https?:|ftp:|mailto:)?//[^\s\]]+(?:[ \t]+([^\]\n]*))?\]")
+_EXTERNAL = re.compile(r"\[(?:https?:|ftp:|mailto:)?//[^\s\]]+(?:[ \t]+([^\[\]\n]*))?\]")
 _BARE_URL = re.compile(r"\b(?:https?|ftp)://\S+")
 _QUOTES = re.compile(r"'{2,}")
 _MAGIC = re.compile(r"__[A-Z]+__")
-_HEADING = re.compile(r"(={1,6})\s*(.*?)\s*={1,6}\s*")
 _EMPTY_PARENTHESES = re.compile(r"\s*\([\s,;:]*\)")
 _AFTER_PARENTHESIS = re.compile(r"\(\s*[,;:]\s*")
 _BEFORE_MARK = re.compile(r"[ \t]+([,.;:!?)](?:\s|$))")
@@ -146,6 +145,7 @@ def _without_brackets(text: str) -> str:
     it closes. A bracket without its partner is dropped and its text kept.
     """
     stack: List[Tuple[str, List[str]]] = [("", [])]
+    open_now = dict.fromkeys(_CLOSES.values(), 0)
     position = 0
     for match in _BRACKETS.finditer(text):
         stack[-1][1].append(text[position : match.start()])
@@ -154,11 +154,14 @@ def _without_brackets(text: str) -> str:
         opener = _CLOSES.get(bracket)
         if opener is None:
             stack.append((bracket, []))
-        elif any(kind == opener for kind, _ in stack):
+            open_now[bracket] += 1
+        elif open_now[opener]:
             while stack[-1][0] != opener:
-                _, unclosed = stack.pop()
+                kind, unclosed = stack.pop()
+                open_now[kind] -= 1
                 stack[-1][1].extend(unclosed)
             kind, inner = stack.pop()
+            open_now[kind] -= 1
             stack[-1][1].append(_rendered(kind, "".join(inner)))
     stack[-1][1].append(text[position:])
     return "".join("".join(pieces) for _, pieces in stack)
@@ -200,11 +203,11 @@ def _prose_lines(text: str) -> Iterator[str]:
     """The lines that are neither headings, lists nor part of an appendix such as References."""
     skipped_level = 0  # level of the appendix' heading; 0: not in one
     for line in text.split("\n"):
-        heading = _HEADING.fullmatch(line)
-        if heading:
-            level = len(heading.group(1))
+        if line.startswith("="):
+            name = line.strip().strip("=")
+            level = len(line) - len(line.lstrip("="))
             if not skipped_level or level <= skipped_level:
-                skipped_level = level if heading.group(2).lower() in _APPENDICES else 0
+                skipped_level = level if name.strip().lower() in _APPENDICES else 0
         elif not skipped_level and not line.startswith(_NOT_PROSE):
             yield line
 

@@ -1,0 +1,64 @@
+"""Processes do the work in order, and none outlives its parent."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bertkit.data.workers import in_processes
+from bertkit.errors import BertkitError
+
+
+def square(number):
+    return number * number
+
+
+def die(number):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_results_come_in_the_order_of_the_items(workers):
+    assert list(in_processes(square, range(20), workers)) == [n * n for n in range(20)]
+
+
+def test_the_death_of_a_worker_is_told_and_nothing_hangs():
+    with pytest.raises(BertkitError, match="killed"):
+        list(in_processes(die, [1, 2, 3], 2))
+
+
+SCRIPT = """
+import os, sys, time
+from bertkit.data.workers import in_processes
+
+def work(item):
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+
+list(in_processes(work, [1, 2], 2))
+"""
+
+
+def test_workers_end_when_their_parent_is_killed():
+    parent = subprocess.Popen([sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, text=True)
+    workers = [int(parent.stdout.readline()) for _ in range(2)]
+    parent.kill()
+    parent.wait()
+    assert parent.stdout.read() == ""  # ends when the last worker has closed it
+    for worker in workers:
+        deadline = time.monotonic() + 60
+        while is_running(worker) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not is_running(worker)
+
+
+def is_running(pid):
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state.rpartition(")")[2].split()[0] != "Z"
