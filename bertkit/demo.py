@@ -45,7 +45,9 @@ def steps(directory: Path, results: Path, *, upstream: Optional[str], cards: int
         upstream: what ``--upstream`` says, or None for the configured one.
         cards: ranks.
     """
-    repo, data = str(directory / "Model-References"), str(directory / "data")
+    # Two upstreams never share a checkout.
+    name = "Model-References" + ("-standin" if upstream == "standin" else "")
+    repo, data = str(directory / name), str(directory / "data")
     prepare = ["prepare-repo", "--synapse-version", RELEASE, "--dest", repo]
     if upstream is not None:
         prepare += ["--upstream", upstream]

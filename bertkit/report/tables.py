@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import List, Literal, Optional, Sequence
 
 from bertkit.errors import BertkitError
@@ -64,9 +65,8 @@ def print_results(results: Sequence[Result]) -> None:
             _short(result.sentences_per_second, digits=1),
             f"{result.seconds:.1f}",
         )
-    console = Console()
     # Not cut to 80 columns where the output goes to a file.
-    console.print(table, width=None if console.is_terminal else 120)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
     for result in results:
         if result.evaluation:
             scores = ", ".join(

@@ -241,6 +241,6 @@ def test_a_dry_run_prints_the_plan_and_what_would_stop_it(
                "--output", str(tmp_path / "results/run"), "--dry-run", "--json"]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     plan = json.loads(done.stdout)
-    assert plan["numbers"]["accumulation"] == 16
+    assert plan["numbers"]["accumulation"] == 8
     assert "no checkpoint of phase1" in plan["problems"][0]["error"]
     assert everything_below(tmp_path) == before

@@ -210,7 +210,7 @@ def test_an_edit_after_the_interruption_is_kept_and_named(ready: Workshop) -> No
 
 
 @pytest.mark.parametrize(
-    "path", ["../victim", "/tmp/victim", ".git/config", "pkg/../../victim", "link/victim"]
+    "path", ["../victim", "/absolute/victim", ".git/config", "pkg/../../victim", "link/victim"]
 )
 def test_a_journal_that_came_with_the_tree_writes_nowhere_else(
     workshop: Workshop, path: str, tmp_path: Path

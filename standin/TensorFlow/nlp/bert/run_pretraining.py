@@ -359,7 +359,7 @@ def evaluate(estimator):
     with tf.io.gfile.GFile(os.path.join(FLAGS.output_dir, "eval_results.txt"), "w") as file:
         for key in sorted(result):
             v1.logging.info("  %s = %s", key, result[key])
-            file.write(f"{key} = {result[key]}\n")
+            file.write(f"{key} = {result[key]!s}\n")
 
 
 if __name__ == "__main__":
