@@ -41,6 +41,9 @@ class Bench:
             **os.environ,
             "PYTHONPATH": os.pathsep.join(search),
             "TF_CPP_MIN_LOG_LEVEL": "2",
+            # Ranks that share cores must not wait for each other at full speed.
+            "OMPI_MCA_mpi_yield_when_idle": "1",
+            "HOROVOD_CYCLE_TIME": "5",
             "CUDA_VISIBLE_DEVICES": "",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
