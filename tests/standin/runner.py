@@ -54,9 +54,14 @@ class Bench:
         """Run one script; with `ranks`, under mpirun. Output is merged into stdout."""
         argv = [sys.executable, str(self.bert / script), *flags]
         if ranks is not None:
+            # A rank at a time, so that each has its number where a flag says {rank}.
+            programs = [
+                [":", "-np", "1", *(part.replace("{rank}", str(rank)) for part in argv)]
+                for rank in range(ranks)
+            ]
             argv = [
                 *[str(mpirun()), "--allow-run-as-root", "--oversubscribe", "--bind-to", "none"],
-                *["-np", str(ranks), *argv],
+                *[part for program in programs for part in program][1:],
             ]
         return subprocess.run(
             argv,
@@ -78,7 +83,7 @@ class Bench:
             f"--input_files_dir={data}",
             f"--output_dir={output}",
             f"--bert_config_file={self.config}",
-            f"--dllog_path={output}.json",
+            f"--dllog_path={output}.{'{rank}.' if ranks else ''}json",
             *["--do_train=True", "--noamp", "--nouse_xla", "--display_loss_steps=1"],
             *["--max_seq_length=32", "--max_predictions_per_seq=5", "--num_warmup_steps=1"],
             *["--train_batch_size=4", "--learning_rate=0.02"],

@@ -103,7 +103,7 @@ def test_two_ranks_train_one_model_on_packed_data_from_phase_1s_checkpoint(
         if not name.endswith("/accum"):  # a rank's own sum, before the average
             np.testing.assert_array_equal(value, second[name], err_msg=name)
 
-    logged = dllog(Path(f"{output}.json"))
+    logged = dllog(Path(f"{output}.0.json"))
     fresh = dllog(Path(f"{pretrained.output}.json"))
     assert logged[0]["mlm_loss"] < fresh[0]["mlm_loss"] - 0.1
     # The rate is for one rank; decay is by the root, and the warm-up is over after one step.

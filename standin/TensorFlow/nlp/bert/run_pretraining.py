@@ -294,7 +294,7 @@ def main(_):
         model_fn_builder(config, FLAGS.learning_rate * ranks.size()),
         config=tf.estimator.RunConfig(
             model_dir=FLAGS.output_dir,
-            session_config=ranks.quiet_session_config(),
+            session_config=ranks.session_config(),
             save_checkpoints_steps=FLAGS.save_checkpoints_steps,
             keep_checkpoint_max=FLAGS.keep_checkpoint_max,
             save_summary_steps=FLAGS.save_summary_steps,

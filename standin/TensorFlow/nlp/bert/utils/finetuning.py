@@ -100,7 +100,7 @@ def estimator(model_fn, keep_checkpoint_max):
         model_fn,
         config=tf.estimator.RunConfig(
             model_dir=model_dir(),
-            session_config=ranks.quiet_session_config(),
+            session_config=ranks.session_config(),
             save_checkpoints_steps=FLAGS.save_checkpoints_steps,
             save_summary_steps=FLAGS.save_summary_steps,
             keep_checkpoint_max=keep_checkpoint_max,
