@@ -27,6 +27,8 @@ _LOCAL = (
 #: Sent to every rank, on every host, by name.
 _RANKS = (
     "PYTHONPATH", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "KMP_*",
+    # Whether the hosts share the output directory: the patch shared-checkpoints heeds it.
+    "BERTKIT_OUTPUT_SHARED",
     # Habana's: logs, kernels, devices, the collective library, the bridge to TensorFlow.
     "HABANA_*", "GC_KERNEL_PATH", "HCL_*", "HCCL_*", "HLS_MODULE_ID", "MULTI_HLS_IPS",
     "ENABLE_CONSOLE", "LOG_LEVEL_*", "RDMA_CORE_*", "FI_*",

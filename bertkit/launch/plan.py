@@ -221,6 +221,8 @@ def _environment(request: Request, environ: Mapping[str, str]) -> Tuple[Dict[str
     environment.update(added)
     environment["PYTHONUNBUFFERED"] = "1"  # so that a rank's log is there when the rank dies
     environment["PYTHONFAULTHANDLER"] = "1"  # and says where
+    # One machine has one output directory for all its ranks (patch shared-checkpoints).
+    environment["BERTKIT_OUTPUT_SHARED"] = "1"
     device_environment.with_dllogger(environment)
     return dict(sorted(environment.items())), remarks
 
