@@ -7,6 +7,9 @@ import argparse
 import os
 
 from TensorFlow.nlp.bert.data_preprocessing import TextSharding, WikicorpusTextFormatting
+from TensorFlow.nlp.bert.data_preprocessing.GooglePretrainedWeightDownloader import (
+    GooglePretrainedWeightDownloader,
+)
 from TensorFlow.nlp.bert.data_preprocessing.tokenization import FullTokenizer
 from TensorFlow.nlp.bert.data_preprocessing.WikiDownloader import WikiDownloader
 
@@ -20,7 +23,9 @@ def parse_arguments():
         required=True,
         choices=("download", "text_formatting", "sharding", "create_tfrecord_files"),
     )
-    parser.add_argument("--dataset", required=True, choices=("wikicorpus_en",))
+    parser.add_argument(
+        "--dataset", required=True, choices=("wikicorpus_en", "google_pretrained_weights")
+    )
     parser.add_argument("--input_files", help="text with an article a line, comma separated")
     parser.add_argument("--n_training_shards", type=int, default=1472)
     parser.add_argument("--n_test_shards", type=int, default=1472)
@@ -48,7 +53,12 @@ def main():
 
     if args.action == "download":
         os.makedirs(download, exist_ok=True)
-        WikiDownloader("en", download).download()
+        if args.dataset == "google_pretrained_weights":
+            GooglePretrainedWeightDownloader(download).download()
+        else:
+            WikiDownloader("en", download).download()
+    elif args.dataset == "google_pretrained_weights":
+        raise SystemExit("bertPrep: google_pretrained_weights can only be downloaded")
     elif args.action == "text_formatting":
         os.makedirs(formatted, exist_ok=True)
         dump = os.path.join(download, args.dataset, f"{args.dataset}.xml")
