@@ -83,15 +83,25 @@ def test_the_table_of_releases_by_patches_holds_on_the_real_contents(mirror: Pat
         assert row.fits, (row.release, row.problems, row.patches)
 
 
+def shown(checkout: Checkout) -> Dict[str, str]:
+    return {patch.id: patch.state for patch in states(checkout.tree, checkout.release, SERIES)}
+
+
+def expected(release: str, state: str) -> Dict[str, str]:
+    """*state* for each patch, but for those whose defect the release does not have."""
+    return {
+        patch.id: state if release in patch.releases else "unsupported-release"
+        for patch in SERIES.patches
+    }
+
+
 @every_release
 def test_apply_twice_and_unapply_leaves_exactly_what_was_there(checkout: Checkout) -> None:
     before = checkout.contents()
-    found = states(checkout.tree, checkout.release, SERIES)
-    assert {patch.state for patch in found} == {"applicable"}
+    assert shown(checkout) == expected(checkout.release, "applicable")
     apply_series(checkout.tree, checkout.release, SERIES)
     patched = checkout.contents()
-    found = states(checkout.tree, checkout.release, SERIES)
-    assert {patch.state for patch in found} == {"applied"}
+    assert shown(checkout) == expected(checkout.release, "applied")
     assert differences(checkout.tree, read_lock(checkout.tree)) == []
     apply_series(checkout.tree, checkout.release, SERIES)
     assert checkout.contents() == patched
@@ -113,6 +123,20 @@ def hunk_lines(diff: bytes) -> tuple[Counter[bytes], Counter[bytes]]:
         Counter(line[1:] for line in lines if line.startswith(b"+")),
         Counter(line[1:] for line in lines if line.startswith(b"-")),
     )
+
+
+@every_release
+def test_each_patch_can_be_had_alone(checkout: Checkout) -> None:
+    before = checkout.contents()
+    for patch in SERIES.patches:
+        targets = {target.path for target in patch.targets_in(checkout.release)}
+        carried = apply_series(checkout.tree, checkout.release, SERIES, only=[patch.id])
+        assert [applied.id for applied in carried] == ([patch.id] if targets else [])
+        after = checkout.contents()
+        assert {path for path in before if before[path] != after[path]} == targets
+        assert_parses(checkout)
+        unapply_series(checkout.tree, SERIES)
+        assert checkout.contents() == before
 
 
 @every_release
@@ -149,6 +173,10 @@ def test_no_line_is_changed_beyond_the_patch(checkout: Checkout, tmp_path: Path)
 @every_release
 def test_what_is_patched_still_parses(checkout: Checkout) -> None:
     apply_series(checkout.tree, checkout.release, SERIES)
+    assert_parses(checkout)
+
+
+def assert_parses(checkout: Checkout) -> None:
     for path in paths_in(SERIES, checkout.release):
         file = checkout.tree / path
         if file.suffix == ".py":
