@@ -18,7 +18,6 @@ from bertkit.upstream.lock import differences, read_lock
 
 from .upstream.repositories import git, upstream
 
-ROOT = Path(__file__).resolve().parents[1]
 TARGET = "TensorFlow/nlp/bert/data_preprocessing/WikiDownloader.py"
 
 
@@ -29,7 +28,6 @@ def a_plain_machine(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
 

@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
-ROOT = Path(__file__).resolve().parents[2]
-STANDIN = ROOT / "standin"
+from bertkit.resources import shipped
+
+STANDIN = shipped("standin")
 CONFIG = {
     "attention_probs_dropout_prob": 0.1,
     "hidden_act": "gelu",
@@ -35,7 +36,7 @@ class Bench:
         self.bert = upstream / "TensorFlow" / "nlp" / "bert"
         self.config = home / "bert_config.json"
         self.config.write_text(json.dumps(CONFIG))
-        shims = [ROOT / "launchers" / "cpu", ROOT / "launchers" / "dllogger"]
+        shims = [shipped("launchers") / "cpu", shipped("launchers") / "dllogger"]
         search = [str(path) for path in (upstream, self.bert, *shims)]
         self.environment = {
             **os.environ,
