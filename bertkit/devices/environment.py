@@ -94,9 +94,10 @@ def for_cpu(
         "TF_NUM_INTRAOP_THREADS": str(threads),
         "TF_NUM_INTEROP_THREADS": str(threads),
         "TF_CPP_MIN_LOG_LEVEL": environment.get("TF_CPP_MIN_LOG_LEVEL", "1"),
-        # Ranks that wait for each other share the cores with those that compute: on 2 cores
-        # 2 waiting ranks that spin cost a third of the time.
+        # Ranks that wait for each other share the cores with those that compute: they must neither
+        # spin nor ask a thousand times a second.
         "OMPI_MCA_mpi_yield_when_idle": environment.get("OMPI_MCA_mpi_yield_when_idle", "1"),
+        "HOROVOD_CYCLE_TIME": environment.get("HOROVOD_CYCLE_TIME", "5"),
     }
     return added, remarks
 
