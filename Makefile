@@ -8,13 +8,18 @@
 
 PYTHON ?= python3
 
-.PHONY: demo test lint bench core setup tools clean
+.PHONY: demo test lint bench core setup tools have-python clean
 
-setup:
+setup: have-python
 	@$(PYTHON) tools/setup_env.py cpu
 
-tools:
+tools: have-python
 	@$(PYTHON) tools/setup_env.py tools
+
+# Python itself looks for everything else that may be missing.
+have-python:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "error: this machine lacks Python: apt-get install python3 python3-venv" >&2; exit 3; }
 
 demo: setup
 	@.venv/bin/bertkit demo $(DEMO_FLAGS)
