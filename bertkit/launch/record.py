@@ -18,6 +18,8 @@ from bertkit.upstream.lock import Lock
 
 SCHEMA = 1
 
+_OF_ONE_ATTEMPT = ("run.json", "metrics.jsonl", "mpirun.log", "ranks", "dllog")
+
 
 class Record:
     """The record of one run; on disk from the start, so that a killed run has one too."""
@@ -55,6 +57,21 @@ class Record:
             result=dict(result),
         )
         write_json(self._path, self._value)
+
+
+def put_aside(run_directory: Path) -> None:
+    """Move what an earlier attempt left to ``earlier/N``: each attempt has its own logs."""
+    left = [run_directory / name for name in _OF_ONE_ATTEMPT]
+    left = [path for path in left if path.exists()]
+    if not left:
+        return
+    number = 1
+    while (run_directory / "earlier" / str(number)).exists():
+        number += 1
+    place = run_directory / "earlier" / str(number)
+    place.mkdir(parents=True)
+    for path in left:
+        path.rename(place / path.name)
 
 
 def fingerprint(path: Path) -> Optional[Dict[str, Any]]:

@@ -13,7 +13,7 @@ from bertkit.launch import checkpoint as checkpoints
 from bertkit.launch import preflight, supervise
 from bertkit.launch.metrics import Metric, MetricsReader, evaluation
 from bertkit.launch.plan import Plan, Request, make_plan
-from bertkit.launch.record import Record
+from bertkit.launch.record import Record, put_aside
 from bertkit.upstream.lock import Lock, read_lock
 
 log = logging.getLogger("bertkit")
@@ -103,12 +103,11 @@ def execute(plan: Plan, lock: Lock) -> Result:
         RunFailed: a rank failed, or the run was interrupted; carries the exit code.
     """
     run_directory = Path(plan.run_directory)
-    (run_directory / "ranks").mkdir(parents=True, exist_ok=True)
-    (run_directory / "dllog").mkdir(exist_ok=True)
-    for stale in (run_directory / "ranks").glob("*.exit"):
-        stale.unlink()  # a run before this one; its notes would be taken for ours
+    put_aside(run_directory)
+    (run_directory / "ranks").mkdir(parents=True)
+    (run_directory / "dllog").mkdir()
     record = Record(plan, lock)
-    with (run_directory / "metrics.jsonl").open("a", encoding="utf-8") as stream:
+    with (run_directory / "metrics.jsonl").open("w", encoding="utf-8") as stream:
         follower = _Follower(plan, stream)
         outcome = supervise.run(plan, follower.look)
     result = _result(plan, outcome, follower, record.path)

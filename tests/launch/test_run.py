@@ -109,6 +109,20 @@ def test_a_run_without_a_checkpoint_at_its_end_is_no_success(
         train.execute(plan_with("pass"), read_lock(repo))
 
 
+def test_an_earlier_attempts_logs_are_kept_apart(
+    plan_with: Callable[..., Plan], repo: Path
+) -> None:
+    for words in ("first", "second"):
+        plan = plan_with(f"print('the {words} attempt'); sys.exit(1)")
+        with pytest.raises(RunFailed):
+            train.execute(plan, read_lock(repo))
+    run_directory = Path(plan.run_directory)
+    assert "the second attempt" in (run_directory / "ranks/0.log").read_text()
+    assert "first" not in (run_directory / "ranks/0.log").read_text()
+    assert "the first attempt" in (run_directory / "earlier/1/ranks/0.log").read_text()
+    assert json.loads((run_directory / "earlier/1/run.json").read_text())["state"] == "failed"
+
+
 def test_a_record_is_there_while_the_run_is_still_going(
     plan_with: Callable[..., Plan], repo: Path
 ) -> None:
