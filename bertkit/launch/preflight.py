@@ -80,8 +80,8 @@ def data_problems(plan: Plan) -> List[BertkitError]:
     return trouble
 
 
-def output_problems(output: Path, resume: bool) -> List[BertkitError]:
-    """Why the run cannot write to *output*."""
+def output_problems(output: Path, resume: bool, steps: Optional[float]) -> List[BertkitError]:
+    """Why the run cannot write to *output*; *steps* is how many the job has, if it counts them."""
     existing = output
     while not existing.exists() and existing != existing.parent:
         existing = existing.parent
@@ -101,6 +101,16 @@ def output_problems(output: Path, resume: bool) -> List[BertkitError]:
                 where=output,
                 why="TensorFlow would go on from its last checkpoint",
                 next_step="--resume goes on with it; --output DIR takes another place",
+            )
+        ]
+    done = checkpoints.newest(output) if resume and steps is not None else None
+    if done is not None and done.step is not None and steps is not None and done.step >= steps:
+        # Upstream's script trains nothing then and fails at its end.
+        return [
+            UsageProblem(
+                f"the run is finished: {done.step} of {steps} steps",
+                where=output,
+                next_step=f"--steps with more than {done.step}, or another --output DIR",
             )
         ]
     return []

@@ -82,7 +82,7 @@ def plan_and_check(
     plan = make_plan(request, environ)
     trouble += preflight.data_problems(plan)
     trouble += preflight.checkpoint_problems(plan)
-    trouble += preflight.output_problems(request.output, resume)
+    trouble += preflight.output_problems(request.output, resume, plan.numbers.get("steps"))
     if lock is not None:
         trouble += preflight.environment_problems(request, plan, lock)
     return plan, lock, trouble

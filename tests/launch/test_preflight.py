@@ -165,6 +165,13 @@ def test_an_output_that_holds_a_run_is_exit_2_unless_resumed(
     assert "--resume" in said
 
 
+def test_a_finished_run_is_not_resumed(train: Train, tmp_path: Path, whole_checkpoint: Put) -> None:
+    whole_checkpoint(tmp_path / "results" / "run", 6)
+    code, said = train("--phase", "1", "--resume")
+    assert code == 2
+    assert "the run is finished: 6 of 6 steps" in said
+
+
 def test_a_tree_that_differs_from_its_lock_is_exit_4_and_names_the_file(
     train: Train, repo: Path
 ) -> None:
