@@ -35,3 +35,7 @@ def comm_local_size(check_available: bool = False) -> Optional[int]:
 def comm_local_rank(check_available: bool = False) -> Optional[int]:
     """This rank's number on this host."""
     return _first_of("OMPI_COMM_WORLD_LOCAL_RANK", "HOROVOD_LOCAL_RANK", 0, check_available)
+
+
+def _setup_env_for_multinode(required: bool = False) -> None:
+    """Nothing to set up without Gaudis; upstream 1.0.0 to 1.1.1 imports and calls it."""
