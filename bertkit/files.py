@@ -54,7 +54,7 @@ def write_atomic(path: Path, content: Union[bytes, str], *, mode: Optional[int] 
 
 def write_json(path: Path, value: object) -> None:
     """Write *value* as indented JSON with a final newline, atomically."""
-    write_atomic(path, json.dumps(value, indent=2, sort_keys=False) + "\n")
+    write_atomic(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def sha256_of(path: Path) -> str:
@@ -87,7 +87,9 @@ def exclusive(lock_file: Path, *, purpose: str, wait: bool = True) -> Iterator[N
             holder = stream.read(500).strip() or "another process"
             if not wait:
                 raise BertkitError(
-                    f"{purpose}: already under way", where=lock_file, why=f"held by {holder}",
+                    f"{purpose}: already under way",
+                    where=lock_file,
+                    why=f"held by {holder}",
                     next_step="wait for it to finish, or stop it, and run this command again",
                 ) from None
             print(f"waiting for {holder}", file=sys.stderr, flush=True)

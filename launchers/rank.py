@@ -4,8 +4,9 @@
 
 The rank's whole output goes to ``RUN_DIRECTORY/ranks/N.log`` and the way it ended to
 ``RUN_DIRECTORY/ranks/N.exit`` (JSON: host, code or signal, time), so that the first rank that
-failed is known whatever mpirun prints. ``{rank}`` in a flag becomes the rank's number. Only the
-standard library is used: this runs in the ranks' Python, which need not have bertkit.
+failed is known whatever mpirun prints. A file name ``{rank}.json`` in a flag gets the rank's
+number. Only the standard library is used: this runs in the ranks' Python, which need not have
+bertkit.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ def main(arguments: List[str]) -> NoReturn:
     _die_with(os.getppid())
     rank = os.environ.get("OMPI_COMM_WORLD_RANK", "0")
     directory = Path(arguments[0]) / "ranks"
-    command = [sys.executable] + [part.replace("{rank}", rank) for part in arguments[1:]]
+    command = [sys.executable] + [
+        part.replace("/{rank}.json", f"/{rank}.json") for part in arguments[1:]
+    ]
     directory.mkdir(parents=True, exist_ok=True)
 
     log = os.open(str(directory / f"{rank}.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -77,8 +80,9 @@ def _note(path: Path, rank: str, status: int) -> None:
         "time": time.time(),
     }
     temporary = path.with_suffix(".exit.tmp")
-    temporary.write_text(json.dumps(ended) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    with contextlib.suppress(OSError):  # a full disk must not hide the rank's own exit code
+        temporary.write_text(json.dumps(ended) + "\n", encoding="utf-8")
+        temporary.replace(path)
 
 
 if __name__ == "__main__":

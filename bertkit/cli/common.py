@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import logging
-import os
 import signal
 import sys
 import traceback
@@ -13,7 +12,7 @@ from typing import Any, Callable, Dict, Sequence, TypeVar
 
 import click
 
-from bertkit.errors import BertkitError
+from bertkit.errors import BertkitError, EnvironmentUnfit, UsageProblem
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -48,7 +47,7 @@ def configure_logging(*, verbose: bool, quiet: bool) -> None:
 
 def print_json(value: object) -> None:
     """Print a result on stdout as JSON."""
-    click.echo(json.dumps(value, indent=2))
+    click.echo(json.dumps(value, indent=2, allow_nan=False))
 
 
 def exit_code_of(command: click.Command, arguments: Sequence[str]) -> int:
@@ -61,15 +60,12 @@ def exit_code_of(command: click.Command, arguments: Sequence[str]) -> int:
         return result if isinstance(result, int) else 0
     except click.ClickException as error:
         error.show()
+        if "--json" in arguments:
+            print_json(UsageProblem(error.format_message()).as_dict())
         return error.exit_code
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
         return 128 + signal.SIGINT
-    except BrokenPipeError:
-        # The reader (`bertkit ... | head`) has gone: not an error of ours. Python would
-        # complain again when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
     except BertkitError as error:
         if state.get("verbose"):
             traceback.print_exc()
@@ -77,6 +73,18 @@ def exit_code_of(command: click.Command, arguments: Sequence[str]) -> int:
         if state.get("as_json"):
             print_json(error.as_dict())
         return error.exit_code
+    except OSError as error:
+        if state.get("verbose"):
+            traceback.print_exc()
+        unfit = EnvironmentUnfit(
+            error.strerror or str(error),
+            where=error.filename,
+            next_step="mend that and run the same command again; -v shows where it came from",
+        )
+        click.echo(f"error: {unfit}", err=True)
+        if state.get("as_json"):
+            print_json(unfit.as_dict())
+        return unfit.exit_code
     except Exception as error:
         if state.get("verbose"):
             traceback.print_exc()

@@ -94,7 +94,7 @@ def command(
       bertkit train --task mrpc --cards 8
     """
     from bertkit.launch import train
-    from bertkit.launch.plan import Request, choose_device, default_output, rank_python
+    from bertkit.launch.plan import Request, absolute, choose_device, default_output, rank_python
     from bertkit.launch.recipe import load
     from bertkit.report import tables
 
@@ -106,9 +106,9 @@ def command(
         model=model,
         cards=cards,
         device=choose_device(device),
-        repo=repo.absolute(),
-        data=data.absolute(),
-        output=(output or default_output(job, os.environ)).absolute(),
+        repo=absolute(repo),
+        data=absolute(data),
+        output=absolute(output) if output else default_output(job, os.environ),
         init_checkpoint=None,
         steps=steps,
         extra_flags=flags,
@@ -117,6 +117,9 @@ def command(
     plan, lock, trouble = train.plan_and_check(
         request, os.environ, resume=resume, init_checkpoint=init_checkpoint
     )
+    if plan is None:
+        train.refuse(trouble)
+    assert plan is not None  # where there is none, there is trouble
     if dry_run:
         if as_json:
             print_json({**plan.as_dict(), "problems": [each.as_dict() for each in trouble]})

@@ -35,7 +35,7 @@ _RANKS = (
     "HOROVOD_*", "TF_*", "PYTHONHASHSEED", "PYTHONFAULTHANDLER", "PYTHONUNBUFFERED",
 )  # fmt: skip
 
-_SECRET = ("*TOKEN*", "*SECRET*", "*PASSWORD*", "*CREDENTIAL*", "*_KEY", "*API_KEY*")
+_SECRET = ("*TOKEN*", "*SECRET*", "*PASSWORD*", "*PASSWD*", "*CREDENTIAL*", "*AUTH*", "*_KEY*")
 
 #: Set by whoever started us under mpirun (a nested run must find its own), and Terraform's.
 _NEVER = ("OMPI_COMM_WORLD_*", "HOROVOD_RANK", "HOROVOD_SIZE", "HOROVOD_LOCAL_*",
@@ -90,7 +90,7 @@ def for_cpu(
     shim = shipped("launchers") / "cpu"
     added = {
         "PYTHONPATH": os.pathsep.join([str(shim), *paths, str(repo), str(repo / BERT)]),
-        "OMP_NUM_THREADS": str(threads),
+        "OMP_NUM_THREADS": environment.get("OMP_NUM_THREADS", str(threads)),
         "TF_NUM_INTRAOP_THREADS": str(threads),
         "TF_NUM_INTEROP_THREADS": str(threads),
         "TF_CPP_MIN_LOG_LEVEL": environment.get("TF_CPP_MIN_LOG_LEVEL", "1"),

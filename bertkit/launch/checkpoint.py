@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import re
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from bertkit.errors import DataDamaged
 from bertkit.launch.tensor_bundle import Bundle, NotABundle, read_index
 
 _STEP = re.compile(r"-(\d+)$")
+_PART = re.compile(r"\.(index|meta|data-\d+-of-\d+)$")
+_LAYER = re.compile(r"bert/encoder/layer_\d+/")
 _EMBEDDINGS = "bert/embeddings/word_embeddings"
 
 
@@ -30,7 +33,15 @@ def inspect(prefix: Path) -> Checkpoint:
     Raises:
         DataDamaged: says which part is missing or cut off.
     """
+    prefix = prefix.with_name(_PART.sub("", prefix.name))  # a part's name stands for the whole
     index = prefix.with_name(prefix.name + ".index")
+    if prefix.is_dir() or not list(prefix.parent.glob(glob.escape(prefix.name) + ".*")):
+        raise DataDamaged(
+            "no checkpoint of that name",
+            where=prefix,
+            why="it is a directory" if prefix.is_dir() else None,
+            next_step=_neighbours(prefix / "any" if prefix.is_dir() else prefix),
+        )
     if not index.is_file():
         raise _damaged(prefix, f"{index.name} is missing", _neighbours(prefix))
     try:
@@ -51,19 +62,26 @@ def inspect(prefix: Path) -> Checkpoint:
     return Checkpoint(prefix, int(match.group(1)) if match else None, bundle)
 
 
-def newest(directory: Path) -> Optional[Checkpoint]:
+def newest(directory: Path, passed_over: Optional[List[str]] = None) -> Optional[Checkpoint]:
     """The newest whole checkpoint in *directory*; None where there is no trace of one.
+
+    Args:
+        directory: where checkpoints lie.
+        passed_over: gets a line for each newer one that is not whole.
 
     Raises:
         DataDamaged: there are checkpoints, and none of them is whole.
     """
-    candidates = _prefixes(directory)
     failures: List[DataDamaged] = []
-    for prefix in candidates:
+    for prefix in _prefixes(directory):
         try:
-            return inspect(prefix)
+            found = inspect(prefix)
         except DataDamaged as error:
             failures.append(error)
+            continue
+        if passed_over is not None:
+            passed_over += [f"passed over {each.where}: {each.why}" for each in failures]
+        return found
     if failures:
         raise failures[0]
     return None
@@ -81,7 +99,7 @@ def fits(checkpoint: Checkpoint, bert_config: Path) -> Optional[str]:
             f"its vocabulary and width are {' x '.join(map(str, tensor.shape))}, "
             f"the model's are {' x '.join(map(str, wanted))}"
         )
-    layers = {name.split("/")[2] for name in checkpoint.bundle.tensors if "/layer_" in name}
+    layers = {match.group() for match in map(_LAYER.match, checkpoint.bundle.tensors) if match}
     if len(layers) != config["num_hidden_layers"]:
         return f"it has {len(layers)} layers, the model has {config['num_hidden_layers']}"
     return None
@@ -118,7 +136,7 @@ def _neighbours(prefix: Path) -> str:
         index = other.with_name(other.name + ".index")
         if index.is_file():
             return f"--init-checkpoint {other}"
-    return f"train it again, or name another: --init-checkpoint {prefix.parent}/model.ckpt-N"
+    return "name another: --init-checkpoint DIRECTORY/model.ckpt-N"
 
 
 def _damaged(prefix: Path, why: str, next_step: str) -> DataDamaged:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,9 +33,14 @@ class Metric:
     sentences_per_second: Optional[float] = None
 
     def as_json(self) -> str:
-        """One line of ``metrics.jsonl``."""
-        return json.dumps({name: value for name, value in asdict(self).items()
-                           if value is not None})  # fmt: skip
+        """One line of ``metrics.jsonl``; JSON has no NaN, a loss that is none is null."""
+        known = {name: value for name, value in asdict(self).items() if value is not None}
+        return json.dumps({name: finite(value) for name, value in known.items()}, allow_nan=False)
+
+
+def finite(value: Optional[float]) -> Optional[float]:
+    """*value*, or None where JSON has no such number (NaN, infinity)."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 class Tail:

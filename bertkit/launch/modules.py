@@ -52,8 +52,10 @@ class Modules:
     missing: Sequence[str]
 
 
-def probe(python: Path, environment: Mapping[str, str], names: Sequence[str]) -> Modules:
-    """Ask *python*, in the ranks' *environment*, which of *names* it can import.
+def probe(
+    python: Path, environment: Mapping[str, str], names: Sequence[str], directory: Path
+) -> Modules:
+    """Ask *python*, in the ranks' *environment* and *directory*, which of *names* it can import.
 
     Raises:
         EnvironmentUnfit: that Python does not run or does not answer.
@@ -61,7 +63,7 @@ def probe(python: Path, environment: Mapping[str, str], names: Sequence[str]) ->
     try:
         done = subprocess.run(
             [str(python), "-c", _PROBE, *names], env=dict(environment), capture_output=True,
-            text=True, timeout=60, check=True, stdin=subprocess.DEVNULL,
+            text=True, timeout=60, check=True, stdin=subprocess.DEVNULL, cwd=directory,
         )  # fmt: skip
         answer = json.loads(done.stdout)
         return Modules(**answer)

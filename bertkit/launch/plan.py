@@ -13,8 +13,8 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from bertkit.devices import environment as device_environment
 from bertkit.devices.machine import gaudi_devices, system_root, usable_cores
-from bertkit.errors import EnvironmentUnfit, UsageProblem
-from bertkit.launch import mpi
+from bertkit.errors import UsageProblem
+from bertkit.launch import extra_flags, mpi
 from bertkit.launch.formula import Number, evaluate, shown, substituted
 from bertkit.launch.recipe import Recipe, fill
 from bertkit.resources import shipped
@@ -40,6 +40,7 @@ class Request:
         steps: instead of the recipe's, or None.
         extra_flags: flags of upstream's own, passed on as they are.
         python: the interpreter of the ranks.
+        remarks: what was noticed on the way to this request.
     """
 
     recipe: Recipe
@@ -53,6 +54,7 @@ class Request:
     steps: Optional[int]
     extra_flags: Tuple[str, ...]
     python: Path
+    remarks: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -152,10 +154,11 @@ def make_plan(request: Request, environ: Mapping[str, str]) -> Plan:
     """Resolve *request* on this machine, with the caller's environment *environ*.
 
     Raises:
-        UsageProblem: the numbers do not work out.
+        UsageProblem: the numbers do not work out, or a flag contradicts the plan.
         EnvironmentUnfit: there is no mpirun for more than one card.
     """
     recipe = request.recipe
+    noticed = [*request.remarks, *extra_flags.check(recipe, request.model, request.extra_flags)]
     values, derivations = scale(recipe, request.model, request.cards, request.steps)
     run_directory = request.output / RUN_DIRECTORY
     needs = {name: str(request.data / path) for name, path in recipe.needs.items()}
@@ -176,6 +179,7 @@ def make_plan(request: Request, environ: Mapping[str, str]) -> Plan:
     script += request.extra_flags
 
     environment, remarks = _environment(request, environ)
+    remarks += noticed
     exports = device_environment.exported(environment)
     program = [str(request.python), str(shipped("launchers") / "rank.py"), str(run_directory)]
     program += script
@@ -231,14 +235,7 @@ def _binding(request: Request) -> mpi.Binding:
     if request.device == "cpu":
         return mpi.binding_for_cpu()
     root = system_root()
-    devices = len(gaudi_devices(root))
-    if devices and request.cards > devices:
-        raise EnvironmentUnfit(
-            f"{request.cards} cards were asked for, {devices} are here",
-            where=root / "dev",
-            next_step=f"take --cards {devices}, or ask for more habana.ai/gaudi in the pod",
-        )
-    return mpi.binding_for_hpu(request.cards, devices, usable_cores(root))
+    return mpi.binding_for_hpu(request.cards, len(gaudi_devices(root)), usable_cores(root))
 
 
 def _dividing(recipe: Recipe, model: str) -> List[int]:
@@ -255,9 +252,14 @@ def as_shell(argv: Sequence[str]) -> str:
     return " ".join(quote(part) for part in argv)
 
 
+def absolute(path: Path) -> Path:
+    """*path* with ``~`` expanded, seen from the current directory; links are kept."""
+    return path.expanduser().absolute()
+
+
 def default_output(job: str, environ: Mapping[str, str]) -> Path:
     """Where *job* writes if nothing is said: ``$BERTKIT_OUTPUT/JOB`` or ``./results/JOB``."""
-    return Path(environ.get("BERTKIT_OUTPUT", "results")).absolute() / job
+    return absolute(Path(environ.get("BERTKIT_OUTPUT") or "results")) / job
 
 
 def rank_python(environ: Mapping[str, str]) -> Path:

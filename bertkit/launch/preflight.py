@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
-from typing import List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
+from bertkit.devices.machine import gaudi_devices, system_root
 from bertkit.errors import BertkitError, DataDamaged, EnvironmentUnfit, PatchMisfit, UsageProblem
 from bertkit.launch import checkpoint as checkpoints
 from bertkit.launch import modules
-from bertkit.launch.plan import Plan, Request
+from bertkit.launch.plan import RUN_DIRECTORY, Plan, Request
 from bertkit.upstream import catalogue
 from bertkit.upstream.lock import Lock, differences
 
@@ -17,31 +19,40 @@ from bertkit.upstream.lock import Lock, differences
 _ALWAYS = ("tensorflow", "dllogger", "habana_frameworks")
 
 
-def starting_point(request_output: Path, asked: str, starts_from: Optional[str]) -> Optional[Path]:
+def starting_point(
+    output: Path, asked: str, starts_from: Optional[str]
+) -> Tuple[Optional[Path], List[str]]:
     """The checkpoint to start from: as asked, or the newest whole one of the job before.
 
     Args:
-        request_output: the run's output directory; the job before lies beside it.
+        output: the run's output directory; the job before lies beside it.
         asked: a prefix, ``none``, or ``auto``.
         starts_from: the job before, or None.
+
+    Returns:
+        The checkpoint's prefix, and remarks on it.
 
     Raises:
         DataDamaged: there is none, or only half of one.
     """
     if asked == "none" or (asked == "auto" and starts_from is None):
-        return None
+        return None, []
     if asked != "auto":
-        return checkpoints.inspect(Path(asked).absolute()).prefix
+        return checkpoints.inspect(Path(asked).expanduser().absolute()).prefix, []
     assert starts_from is not None
-    before = request_output.parent / starts_from
-    found = checkpoints.newest(before)
+    before = output.parent / starts_from
+    remarks: List[str] = []
+    found = checkpoints.newest(before, remarks)
     if found is None:
         raise DataDamaged(
             f"no checkpoint of {starts_from} to start from",
             where=before,
             next_step=f"train {starts_from} first, or name one: --init-checkpoint PREFIX",
         )
-    return found.prefix
+    earlier = earlier_run(before)
+    if earlier is not None and earlier["state"] != "done":
+        remarks.append(f"{starts_from} is not finished ({earlier['state']}): step {found.step}")
+    return found.prefix, remarks
 
 
 def tree_problems(repo: Path, lock: Lock, script: str) -> List[BertkitError]:
@@ -61,65 +72,117 @@ def tree_problems(repo: Path, lock: Lock, script: str) -> List[BertkitError]:
     ]
 
 
+def device_problems(request: Request) -> List[BertkitError]:
+    """Whether the cards that are asked for are here."""
+    if request.device != "hpu":
+        return []
+    root = system_root()
+    devices = len(gaudi_devices(root))
+    if request.cards <= devices:
+        return []
+    return [
+        EnvironmentUnfit(
+            f"{request.cards} cards were asked for, {devices or 'none'} are here",
+            where=root / "dev",
+            next_step=f"take --cards {devices}, or ask for more habana.ai/gaudi in the pod"
+            if devices
+            else "run this where there are Gaudis, or take --device cpu",
+        )
+    ]
+
+
 def data_problems(plan: Plan) -> List[BertkitError]:
     """What is missing from the data that the job needs."""
     trouble: List[BertkitError] = []
-    sample = "bertkit data sample --data DIR makes a small set"
     for name, text in plan.needs.items():
-        path = Path(text)
-        if not path.exists():
+        try:
+            why = _unfit(Path(text), records=name == "training_records")
+        except OSError as error:
+            why = error.strerror or str(error)
+        if why is not None:
             trouble.append(
-                DataDamaged(f"{name.replace('_', ' ')}: not there", where=path, next_step=sample)
-            )
-        elif path.is_dir() and not any(path.iterdir()):
-            trouble.append(
-                DataDamaged(f"{name.replace('_', ' ')}: empty", where=path, next_step=sample)
+                DataDamaged(
+                    f"{name.replace('_', ' ')}: {why}",
+                    where=text,
+                    next_step="bertkit data sample --data DIR makes a small set",
+                )
             )
         elif name == "training_records":
-            trouble += _too_few_files(path, plan.ranks)
+            trouble += _too_few_files(Path(text), plan.ranks)
     return trouble
 
 
-def output_problems(output: Path, resume: bool, steps: Optional[float]) -> List[BertkitError]:
-    """Why the run cannot write to *output*; *steps* is how many the job has, if it counts them."""
+def output_problems(output: Path) -> List[BertkitError]:
+    """Why nothing can be written to *output*."""
     existing = output
     while not existing.exists() and existing != existing.parent:
         existing = existing.parent
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+    if (output / RUN_DIRECTORY).is_dir():
+        existing = output / RUN_DIRECTORY
+    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
+        return []
+    return [
+        EnvironmentUnfit(
+            "the output directory cannot be written to",
+            where=output,
+            why=f"{existing} is {'not writable' if existing.is_dir() else 'not a directory'}",
+            next_step="take another: --output DIR",
+        )
+    ]
+
+
+def earlier_run(output: Path) -> Optional[Dict[str, Any]]:
+    """The record of the run that *output* holds, as far as it can be read."""
+    try:
+        record = json.loads((output / RUN_DIRECTORY / "run.json").read_text(encoding="utf-8"))
+        return record if record["state"] and record["plan"]["job"] else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def resume_problems(plan: Plan, resume: bool) -> List[BertkitError]:
+    """Whether what lies in the output directory and ``--resume`` fit together."""
+    output = Path(plan.output)
+    holds_checkpoints = checkpoints.leftovers(output)
+    if not resume:
+        if not holds_checkpoints:
+            return []
+        why = "TensorFlow would go on from its last checkpoint"
+        hint = "--resume goes on with it; --output DIR takes another place"
+        return [_refused("the output directory already holds a run", plan, why, hint)]
+    earlier = earlier_run(output)
+    if earlier is None and not holds_checkpoints:
+        return [_refused("there is no run to resume", plan, None, "leave --resume out")]
+    if earlier is not None:
+        was = (earlier["plan"]["job"], earlier["plan"].get("model"))
+        if was != (plan.job, plan.model):
+            why = f"it is {was[0]}, {was[1]} model; this is {plan.job}, {plan.model} model"
+            hint = "take its own --output DIR"
+            return [_refused("the output directory holds another job's run", plan, why, hint)]
+    try:
+        done = checkpoints.newest(output)
+    except DataDamaged as error:
         return [
-            EnvironmentUnfit(
-                "the output directory cannot be written to",
-                where=output,
-                why=f"{existing} is {'not writable' if existing.is_dir() else 'not a directory'}",
-                next_step="take another: --output DIR",
+            DataDamaged(
+                "the run cannot be resumed: no checkpoint of it is whole",
+                where=error.where,
+                why=error.why,
+                next_step=f"remove {error.where}.* and run the same command without --resume",
             )
         ]
-    if output.exists() and not resume and checkpoints.leftovers(output):
-        return [
-            UsageProblem(
-                "the output directory already holds a run",
-                where=output,
-                why="TensorFlow would go on from its last checkpoint",
-                next_step="--resume goes on with it; --output DIR takes another place",
-            )
-        ]
-    done = checkpoints.newest(output) if resume and steps is not None else None
+    steps = plan.numbers.get("steps")
     if done is not None and done.step is not None and steps is not None and done.step >= steps:
         # Upstream's script trains nothing then and fails at its end.
-        return [
-            UsageProblem(
-                f"the run is finished: {done.step} of {steps} steps",
-                where=output,
-                next_step=f"--steps with more than {done.step}, or another --output DIR",
-            )
-        ]
+        hint = f"--steps with more than {done.step}, or another --output DIR"
+        return [_refused(f"the run is finished: {done.step} of {steps} steps", plan, None, hint)]
     return []
 
 
 def environment_problems(request: Request, plan: Plan, lock: Lock) -> List[BertkitError]:
     """What the ranks' Python lacks for this job and this release."""
     names = _ALWAYS + request.recipe.modules + (("horovod",) if plan.ranks > 1 else ())
-    found = modules.probe(request.python, plan.environment, names)
+    directory = Path(plan.working_directory)  # where the ranks start
+    found = modules.probe(request.python, plan.environment, names, directory)
     wanted = catalogue.find(lock.release).tensorflow
     return modules.problems(found, request.python, lock.release, wanted)
 
@@ -142,17 +205,39 @@ def checkpoint_problems(plan: Plan) -> List[BertkitError]:
     ]
 
 
+def _unfit(path: Path, *, records: bool) -> Optional[str]:
+    """Why *path* is no use to the job; None if it is.
+
+    Raises:
+        OSError: it cannot be looked at.
+    """
+    if not path.exists():
+        return "not there"
+    if records and not path.is_dir():
+        return "not a directory"
+    if path.is_dir():
+        return None if any(path.iterdir()) else "empty"
+    return None if os.access(path, os.R_OK) else "not readable"
+
+
+def _refused(what: str, plan: Plan, why: Optional[str], next_step: str) -> UsageProblem:
+    return UsageProblem(what, where=plan.output, why=why, next_step=next_step)
+
+
 def _too_few_files(directory: Path, ranks: int) -> List[BertkitError]:
     files = [path for path in directory.iterdir() if path.is_file()]
-    empty = [path.name for path in files if path.stat().st_size == 0]
-    if empty:
-        return [
-            DataDamaged(
-                f"{len(empty)} empty files among the training records",
-                where=directory / empty[0],
-                next_step="make them again: bertkit data sample --data DIR",
-            )
-        ]
+    for words, bad in (
+        ("empty", [path for path in files if path.stat().st_size == 0]),
+        ("unreadable", [path for path in files if not os.access(path, os.R_OK)]),
+    ):
+        if bad:
+            return [
+                DataDamaged(
+                    f"{len(bad)} {words} files among the training records",
+                    where=bad[0],
+                    next_step="mend them, or make them again: bertkit data sample --data DIR",
+                )
+            ]
     if len(files) < ranks:
         # Upstream deals whole files to ranks; with too few it only warns, and gives all ranks
         # the same file (run_pretraining.py, "OVERFIT test").

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import Dict, List, Mapping, Optional, Set, Tuple
 
 from bertkit.errors import BertkitError, UsageProblem
 from bertkit.launch.formula import Number, evaluate
@@ -108,6 +108,11 @@ def read(path: Path) -> Recipe:
         ) from None
 
 
+def placeholders(template: str) -> Set[str]:
+    """The names in *template*'s ``${name}``s."""
+    return set(_PLACEHOLDER.findall(template))
+
+
 def fill(template: str, values: Mapping[str, str]) -> str:
     """*template* with each ``${name}`` replaced."""
     return _PLACEHOLDER.sub(lambda match: values[match.group(1)], template)
@@ -157,7 +162,7 @@ def _check_names(recipe: Recipe, model: str) -> None:
         values[name] = evaluate(formula, values)
     known = _GIVEN | set(recipe.needs) | set(values)
     for flag in recipe.flags:
-        unknown = set(_PLACEHOLDER.findall(flag)) - known
+        unknown = placeholders(flag) - known
         if unknown:
             raise ValueError(f"flags: {flag}: nothing is called {', '.join(sorted(unknown))}")
 

@@ -11,9 +11,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Callable, Dict, Iterator, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from bertkit.launch.plan import Plan
+from bertkit.processes import dies_with_parent
 
 #: seconds that the ranks get to end by themselves after a signal
 GRACE = 15.0
@@ -60,7 +61,7 @@ def run(plan: Plan, watch: Callable[[], None]) -> Outcome:
     """
     run_directory = Path(plan.run_directory)
     started = time.monotonic()
-    with (run_directory / "mpirun.log").open("wb") as log:
+    with (run_directory / "mpirun.log").open("wb") as log, _Signals() as signals:
         process = subprocess.Popen(
             plan.argv,
             env=dict(plan.environment),
@@ -69,29 +70,26 @@ def run(plan: Plan, watch: Callable[[], None]) -> Outcome:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # a group of its own: all of it can be ended at once
+            preexec_fn=dies_with_parent(),
         )
-        received: List[int] = []
         try:
-            with _forwarding(process, received):
-                deadline: Optional[float] = None
-                while process.poll() is None:
-                    watch()
-                    if received and deadline is None:
-                        deadline = time.monotonic() + GRACE
-                    if deadline is not None and time.monotonic() > deadline:
-                        _signal_group(process.pid, signal.SIGKILL)
-                    time.sleep(_POLL)
+            signals.go_to(process.pid)
+            while process.poll() is None:
+                watch()
+                signals.look_at_the_clock()
+                time.sleep(_POLL)
         finally:
             _end_group(process)
     watch()
     code = process.returncode
     code = 128 - code if code < 0 else code
-    failure = first_failure(plan, code) if code != 0 and not received else None
-    if received:
-        code = 128 + received[0]
+    interrupted = signals.received[0] if signals.received else None
+    failure = first_failure(plan, code) if code != 0 and interrupted is None else None
+    if interrupted is not None:
+        code = 128 + interrupted
     elif failure is not None:
         code = failure.code
-    return Outcome(code, time.monotonic() - started, failure, received[0] if received else None)
+    return Outcome(code, time.monotonic() - started, failure, interrupted)
 
 
 def first_failure(plan: Plan, launcher_code: int) -> Failure:
@@ -121,22 +119,49 @@ def first_failure(plan: Plan, launcher_code: int) -> Failure:
     return Failure(rank, host, code, words, _end_of(log), log)
 
 
-@contextlib.contextmanager
-def _forwarding(process: subprocess.Popen[bytes], received: List[int]) -> Iterator[None]:
-    """Pass SIGINT, SIGTERM and SIGHUP on to the run, and note them."""
+class _Signals:
+    """Takes SIGINT, SIGTERM and SIGHUP while a run lasts, and passes them on to its group.
 
-    def handle(number: int, _frame: Optional[FrameType]) -> None:
-        received.append(number)
-        # mpirun ends its ranks in good order on SIGTERM; the second signal is for the impatient.
-        _signal_group(process.pid, signal.SIGTERM if len(received) == 1 else signal.SIGKILL)
+    The first is passed on as SIGTERM, on which mpirun ends its ranks in good order; the second,
+    or the end of the grace period, as SIGKILL. What is ignored, as ``nohup`` has it, stays so.
+    """
 
-    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, handle) for number in wanted}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
+    def __init__(self) -> None:
+        self.received: List[int] = []
+        self._group: Optional[int] = None
+        self._deadline = float("inf")
+        self._before: Dict[int, Any] = {}
+
+    def __enter__(self) -> _Signals:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._take)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def go_to(self, group: int) -> None:
+        """Name the run's process group; signals that came before it was known go to it now."""
+        self._group = group
+        if self.received:
+            self._pass_on()
+
+    def look_at_the_clock(self) -> None:
+        """Kill the group when its grace period is over."""
+        if time.monotonic() > self._deadline and self._group is not None:
+            _signal_group(self._group, signal.SIGKILL)
+
+    def _take(self, number: int, _frame: Optional[FrameType]) -> None:
+        self.received.append(number)
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        if self._group is not None:
+            first = len(self.received) == 1
+            _signal_group(self._group, signal.SIGTERM if first else signal.SIGKILL)
+            self._deadline = min(self._deadline, time.monotonic() + GRACE)
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, TextIO, Tuple
 
-from bertkit.errors import BertkitError, RunFailed, SeveralProblems
+from bertkit.errors import BertkitError, EnvironmentUnfit, RunFailed, SeveralProblems
+from bertkit.files import exclusive
 from bertkit.launch import checkpoint as checkpoints
 from bertkit.launch import preflight, supervise
-from bertkit.launch.metrics import Metric, MetricsReader, evaluation
+from bertkit.launch.metrics import Metric, MetricsReader, evaluation, finite
 from bertkit.launch.plan import Plan, Request, make_plan
 from bertkit.launch.record import Record, put_aside
 from bertkit.upstream.lock import Lock, read_lock
@@ -20,6 +22,9 @@ log = logging.getLogger("bertkit")
 
 #: seconds between two progress lines where nobody watches live
 _SAY_EVERY = 60.0
+
+# "ValueError: ...", "Unknown command line flag 'x'", "...: error: ..."
+_ERROR = re.compile(r"\b\w*(Error|Exception)\b:|\bUnknown command line flag\b|\berror:", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -37,14 +42,19 @@ class Result:
     mlm_loss: Optional[float]
     nsp_loss: Optional[float]
     sentences_per_second: Optional[float]
-    evaluation: Dict[str, float]
+    evaluation: Mapping[str, Optional[float]]
     checkpoint: Optional[str]
     logs: str
     record: str
 
     def as_dict(self) -> Dict[str, Any]:
-        """The result as JSON values."""
-        return asdict(self)
+        """The result as JSON values; a number that is none (a lost loss) is null."""
+        shown = {
+            name: finite(value) if isinstance(value, float) else value
+            for name, value in asdict(self).items()
+        }
+        shown["evaluation"] = {name: finite(value) for name, value in self.evaluation.items()}
+        return shown
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Result:
@@ -56,8 +66,8 @@ class Result:
 
 def plan_and_check(
     request: Request, environ: Mapping[str, str], *, resume: bool, init_checkpoint: str
-) -> Tuple[Plan, Optional[Lock], List[BertkitError]]:
-    """The plan of *request*, and everything that stands in its way.
+) -> Tuple[Optional[Plan], Optional[Lock], List[BertkitError]]:
+    """The plan of *request* if it can be made, and everything that stands in its way.
 
     Args:
         request: its ``init_checkpoint`` is filled in here.
@@ -72,17 +82,25 @@ def plan_and_check(
         trouble += preflight.tree_problems(request.repo, lock, request.recipe.script)
     except BertkitError as error:
         trouble.append(error)
+    goes_on = resume and checkpoints.leftovers(request.output)  # from its own checkpoint
     try:
-        start = preflight.starting_point(
-            request.output, init_checkpoint, request.recipe.starts_from
+        start, remarks = preflight.starting_point(
+            request.output,
+            "none" if goes_on and init_checkpoint == "auto" else init_checkpoint,
+            request.recipe.starts_from,
         )
-        request = replace(request, init_checkpoint=start)
+        request = replace(request, init_checkpoint=start, remarks=tuple(remarks))
     except BertkitError as error:
         trouble.append(error)
-    plan = make_plan(request, environ)
+    trouble += preflight.device_problems(request)
+    trouble += preflight.output_problems(request.output)
+    try:
+        plan = make_plan(request, environ)
+    except BertkitError as error:
+        return None, lock, [*trouble, error]
     trouble += preflight.data_problems(plan)
     trouble += preflight.checkpoint_problems(plan)
-    trouble += preflight.output_problems(request.output, resume, plan.numbers.get("steps"))
+    trouble += preflight.resume_problems(plan, resume)
     if lock is not None:
         trouble += preflight.environment_problems(request, plan, lock)
     return plan, lock, trouble
@@ -103,27 +121,46 @@ def execute(plan: Plan, lock: Lock) -> Result:
         RunFailed: a rank failed, or the run was interrupted; carries the exit code.
     """
     run_directory = Path(plan.run_directory)
-    put_aside(run_directory)
-    (run_directory / "ranks").mkdir(parents=True)
-    (run_directory / "dllog").mkdir()
-    record = Record(plan, lock)
-    with (run_directory / "metrics.jsonl").open("w", encoding="utf-8") as stream:
-        follower = _Follower(plan, stream)
-        outcome = supervise.run(plan, follower.look)
+    try:
+        run_directory.mkdir(parents=True, exist_ok=True)
+        with exclusive(run_directory / "lock", purpose=f"train into {plan.output}", wait=False):
+            put_aside(run_directory)
+            (run_directory / "ranks").mkdir()
+            (run_directory / "dllog").mkdir()
+            return _recorded(plan, Record(plan, lock))
+    except OSError as error:
+        raise EnvironmentUnfit(
+            "the run cannot be started or kept on disk",
+            where=error.filename or plan.output,
+            why=error.strerror or str(error),
+            next_step="free some space or mend the permissions, or take another --output DIR",
+        ) from None
+
+
+def _recorded(plan: Plan, record: Record) -> Result:
+    """Run *plan*, and note its end in *record* however it ends."""
+    try:
+        with (record.path.parent / "metrics.jsonl").open("w", encoding="utf-8") as stream:
+            follower = _Follower(plan, stream)
+            outcome = supervise.run(plan, follower.look)
+    except BaseException as error:
+        record.finish(1, {"failure": f"bertkit itself: {type(error).__name__}: {error}"})
+        raise
     result = _result(plan, outcome, follower, record.path)
-    code = outcome.code
     failure: Optional[RunFailed] = None
-    if code != 0:
-        failure = _failure(plan, outcome)
+    if outcome.code != 0:
+        failure = _failure(plan, outcome, result)
     elif result.checkpoint is None:
-        code = 1
         failure = RunFailed(
             f"{plan.job} ended well but left no whole checkpoint",
             code=1,
             where=plan.output,
             next_step=f"look into {result.logs}/0.log",
         )
-    record.finish(code, {**result.as_dict(), "failure": str(failure) if failure else None})
+    record.finish(
+        failure.exit_code if failure else 0,
+        {**result.as_dict(), "failure": str(failure) if failure else None},
+    )
     if failure is not None:
         raise failure
     return result
@@ -163,7 +200,7 @@ class _Follower:
         parts.append(f"loss {metric.loss:.3f}")
         if metric.sentences_per_second:
             parts.append(f"{metric.sentences_per_second:.1f} sentences/s")
-            if total and "global_batch" in self._plan.numbers:
+            if total and total > metric.step and "global_batch" in self._plan.numbers:
                 left = (total - metric.step) * self._plan.numbers["global_batch"]
                 parts.append(f"about {_duration(left / metric.sentences_per_second)} left")
         return ", ".join(parts)
@@ -202,8 +239,10 @@ def _result(plan: Plan, outcome: supervise.Outcome, follower: _Follower, record:
     )
 
 
-def _failure(plan: Plan, outcome: supervise.Outcome) -> RunFailed:
-    again = "the same command with --resume goes on from the last checkpoint"
+def _failure(plan: Plan, outcome: supervise.Outcome, result: Result) -> RunFailed:
+    again = "run the same command again"
+    if result.checkpoint is not None:
+        again = f"the same command with --resume goes on from step {result.steps}"
     if outcome.interrupted is not None:
         return RunFailed(
             f"{plan.job} was interrupted after {_duration(outcome.seconds)}; all ranks have ended",
@@ -220,9 +259,17 @@ def _failure(plan: Plan, outcome: supervise.Outcome) -> RunFailed:
         f"{plan.job} failed after {_duration(outcome.seconds)}: {who}: {failure.words}",
         code=failure.code,
         where=failure.log,
-        why=failure.last_lines[-1].strip()[:300] if failure.last_lines else None,
+        why=_telling(failure.last_lines),
         next_step=f"read {failure.log}; then {again}",
     )
+
+
+def _telling(lines: List[str]) -> Optional[str]:
+    """Of a log's last lines the one that says most: the last that speaks of an error, if any."""
+    if not lines:
+        return None
+    errors = [line for line in lines if _ERROR.search(line)]
+    return (errors or lines)[-1].strip()[:300]
 
 
 def _duration(seconds: float) -> str:

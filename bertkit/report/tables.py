@@ -70,7 +70,7 @@ def print_results(results: Sequence[Result]) -> None:
     for result in results:
         if result.evaluation:
             scores = ", ".join(
-                f"{name} {value:.4f}"
+                f"{name} {_short(value, digits=4)}"
                 for name, value in result.evaluation.items()
                 if name != "global_step"
             )

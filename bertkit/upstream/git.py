@@ -9,16 +9,16 @@ clones nor git's helper processes (gitpython-developers/GitPython#892).
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import shutil
 import signal
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import IO, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
+from typing import IO, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from bertkit.errors import EnvironmentUnfit, UsageProblem
+from bertkit.processes import dies_with_parent
 
 LIMIT_VARIABLE = "BERTKIT_GIT_TIMEOUT"
 _LIMIT_SECONDS = 600.0
@@ -175,7 +175,7 @@ def run(arguments: Sequence[str], *, where: Path, limit: Optional[float] = None)
             stdout=output,
             stderr=complaint,
             start_new_session=True,
-            preexec_fn=_dies_with_parent(),
+            preexec_fn=dies_with_parent(),
         )
         try:
             process.wait(timeout=seconds)
@@ -201,21 +201,6 @@ def _tail(stream: IO[bytes]) -> str:
     size = stream.seek(0, os.SEEK_END)
     stream.seek(max(0, size - _TAIL_BYTES))
     return stream.read().decode("utf-8", "replace")
-
-
-def _dies_with_parent() -> Optional[Callable[[], None]]:
-    """What makes a child end when bertkit is killed: it would go on in a directory that the next
-    run clears away.
-    """
-    try:
-        prctl = ctypes.CDLL(None).prctl
-    except (OSError, AttributeError):  # not Linux
-        return None
-
-    def ask_kernel() -> None:
-        prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-    return ask_kernel
 
 
 def version() -> str:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Callable
+from typing import Callable, List
 
 import pytest
 
@@ -112,3 +112,31 @@ def broken(prefix: Path, harm: str) -> None:
         path.unlink()
     else:
         path.write_bytes(path.read_bytes()[:-1])
+
+
+def test_what_was_passed_over_is_told(tmp_path: Path, whole_checkpoint: Put) -> None:
+    whole_checkpoint(tmp_path, 10)
+    broken(whole_checkpoint(tmp_path, 20), "cut the data")
+    told: List[str] = []
+    checkpoint.newest(tmp_path, told)
+    assert len(told) == 1
+    assert "model.ckpt-20" in told[0]
+    assert "311 of 312" in told[0]
+
+
+def test_a_part_stands_for_the_whole_checkpoint(tmp_path: Path, whole_checkpoint: Put) -> None:
+    prefix = whole_checkpoint(tmp_path, 7)
+    for part in (".index", ".meta", ".data-00000-of-00001"):
+        assert checkpoint.inspect(prefix.with_name(prefix.name + part)).prefix == prefix
+
+
+def test_a_directory_or_a_name_without_parts_is_no_checkpoint(
+    tmp_path: Path, whole_checkpoint: Put
+) -> None:
+    prefix = whole_checkpoint(tmp_path, 7)
+    with pytest.raises(DataDamaged, match="no checkpoint of that name") as refusal:
+        checkpoint.inspect(tmp_path)
+    assert "it is a directory" in str(refusal.value)
+    assert f"--init-checkpoint {prefix}" in str(refusal.value)
+    with pytest.raises(DataDamaged, match="no checkpoint of that name"):
+        checkpoint.inspect(tmp_path / "model.ckpt-8")

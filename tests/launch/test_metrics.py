@@ -76,3 +76,8 @@ def test_evaluation_results_are_read_as_upstream_writes_them(tmp_path: Path) -> 
     (tmp_path / "eval_results.txt").write_text("accuracy = 0.86\nglobal_step = 75\nloss = nan\n")
     found = evaluation(tmp_path)
     assert (found["accuracy"], found["global_step"]) == (0.86, 75)
+
+
+def test_a_loss_that_is_no_number_is_null_in_json() -> None:
+    line = Metric(step=4, loss=float("nan"), mlm_loss=float("inf")).as_json()
+    assert json.loads(line) == {"step": 4, "loss": None, "mlm_loss": None}

@@ -10,12 +10,13 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Optional
 
 import pytest
 
-from bertkit.errors import EnvironmentUnfit
+from bertkit.errors import EnvironmentUnfit, UsageProblem
 from bertkit.launch.plan import Plan, Request, choose_device, make_plan
+from bertkit.launch.preflight import device_problems
 from bertkit.resources import shipped
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -96,11 +97,22 @@ def test_another_checkout_on_the_python_path_is_left_out_and_named(
 
 
 def test_secrets_and_strangers_reach_neither_the_run_nor_its_record(
-    gaudi_image: Path, request_for: RequestFor
+    gaudi_image: Path, request_for: RequestFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in ("HOROVOD_TOKEN", "HABANA_PASSWORD", "TF_VAR_key", "TF_API_KEY"):
+        monkeypatch.setenv(name, "not for anyone")
     plan = make_plan(request_for("phase2", cards=8, device="hpu"), os.environ)
     assert "not for anyone" not in json.dumps(plan.as_dict())
     assert "KUBERNETES_SERVICE_HOST" not in plan.environment
+
+
+def test_a_run_inside_a_run_does_not_take_itself_for_the_outer_ones_rank(
+    gaudi_image: Path, request_for: RequestFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMPI_COMM_WORLD_RANK", "3")
+    monkeypatch.setenv("HOROVOD_RANK", "3")
+    plan = make_plan(request_for("phase2", cards=8, device="hpu"), os.environ)
+    assert not {"OMPI_COMM_WORLD_RANK", "HOROVOD_RANK"} & set(plan.environment)
 
 
 def test_the_sites_own_open_mpi_settings_reach_mpirun_untouched(
@@ -120,13 +132,16 @@ def test_one_card_starts_without_mpirun_and_without_horovod(
     assert "--horovod" not in plan.script
 
 
+@pytest.mark.parametrize(("devices", "words"), [(2, "2 are here"), (0, "none are here")])
 def test_more_cards_than_there_are_devices_are_refused(
-    gaudi_image: Path, request_for: RequestFor
+    gaudi_image: Path, request_for: RequestFor, devices: int, words: str
 ) -> None:
-    for number in range(2, 8):
+    for number in range(devices, 8):
         (gaudi_image / f"dev/accel/accel{number}").unlink()
-    with pytest.raises(EnvironmentUnfit, match="8 cards were asked for, 2 are here"):
-        make_plan(request_for("phase2", cards=8, device="hpu"), os.environ)
+    (trouble,) = device_problems(request_for("phase2", cards=8, device="hpu"))
+    assert trouble.exit_code == 3
+    assert words in str(trouble)
+    assert device_problems(request_for("phase2", cards=8, device="cpu")) == []
 
 
 def test_few_cores_are_shared_by_slot_with_the_reason(
@@ -193,3 +208,46 @@ def test_a_cpu_run_says_that_it_is_one_and_puts_the_stand_ins_first(
     assert paths[0] == str(shipped("launchers") / "cpu")
     assert "/mine" in paths
     assert "TF_BF16_CONVERSION" not in plan.environment
+
+
+@pytest.mark.parametrize(
+    ("job", "flag", "words"),
+    [
+        ("phase1", "junk", "'junk' is no flag"),
+        ("phase1", "-v", "'-v' is no flag"),
+        ("phase1", "--output_dir=/elsewhere", "use bertkit's own --output"),
+        ("phase1", "--num_train_steps=5", "use bertkit's own --steps"),
+        ("phase1", "--nohorovod", "use bertkit's own --cards"),
+        ("phase1", "--num_accumulation_steps=3", "--num_accumulation_steps follows from the plan"),
+        ("phase1", "--train_batch_size=3", "--train_batch_size follows from the plan"),
+        ("phase1", "--learning_rate=1", "--learning_rate follows from the plan"),
+        ("phase1", "--dllog_path=/elsewhere", "--dllog_path follows from the plan"),
+        ("mrpc", "--data_dir=/elsewhere", "use bertkit's own --data"),
+    ],
+)
+def test_a_flag_that_would_make_the_plan_untrue_is_refused(
+    request_for: RequestFor, job: str, flag: str, words: str
+) -> None:
+    with pytest.raises(UsageProblem) as refusal:
+        make_plan(request_for(job, extra_flags=(flag,)), os.environ)
+    assert words in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("job", "flag", "remark"),
+    [
+        ("phase1", "--save_checkpoints_steps=7", "the recipe's --save_checkpoints_steps="),
+        ("phase1", "--amp", "the recipe's --noamp"),
+        ("mrpc", "--learning_rate=1e-4", "the recipe's --learning_rate="),
+        ("phase1", "--deterministic_run", None),
+    ],
+)
+def test_other_flags_of_upstreams_come_last_and_what_they_replace_is_said(
+    request_for: RequestFor, job: str, flag: str, remark: Optional[str]
+) -> None:
+    plan = make_plan(request_for(job, extra_flags=(flag,)), os.environ)
+    assert plan.script[-1] == flag
+    said = [each for each in plan.remarks if flag in each]
+    assert bool(said) == (remark is not None)
+    if remark is not None:
+        assert remark in said[0]

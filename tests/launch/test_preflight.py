@@ -98,6 +98,34 @@ def test_a_missing_data_directory_is_exit_6(train: Train, data: Path) -> None:
     assert "bertkit data sample" in said
 
 
+def test_records_that_are_no_directory_are_exit_6(train: Train, data: Path) -> None:
+    records = data / "tfrecord/seq_len_128/wikicorpus_en/training"
+    shutil.rmtree(records)
+    records.touch()
+    code, said = train("--phase", "1")
+    assert code == 6
+    assert "training records: not a directory" in said
+
+
+def test_stray_words_are_exit_2(train: Train) -> None:
+    code, said = train("--phase", "1", "resume")
+    assert code == 2
+    assert "'resume' is no flag" in said
+
+
+def test_a_mistake_on_the_command_line_is_told_as_json_too(train: Train, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bertkit", "train", "--phase", "1", "--cards", "9", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 2
+    assert json.loads(done.stdout)["exit_code"] == 2
+
+
+def test_a_path_that_the_terminal_cannot_show_is_shown_escaped(train: Train) -> None:
+    ascii_only = {"PYTHONIOENCODING": "ascii"}
+    code, _ = train("--phase", "1", "--dry-run", "--output", "\u00e9/x", environment=ascii_only)
+    assert code == 0
+
+
 def test_fewer_files_than_ranks_are_exit_6_with_the_number_that_would_do(
     train: Train, data: Path, modules: Path
 ) -> None:
@@ -170,6 +198,41 @@ def test_a_finished_run_is_not_resumed(train: Train, tmp_path: Path, whole_check
     code, said = train("--phase", "1", "--resume")
     assert code == 2
     assert "the run is finished: 6 of 6 steps" in said
+
+
+def test_where_nothing_is_there_is_nothing_to_resume(train: Train) -> None:
+    code, said = train("--phase", "1", "--resume")
+    assert code == 2
+    assert "there is no run to resume" in said
+
+
+def test_another_jobs_run_is_not_resumed(train: Train, tmp_path: Path) -> None:
+    record = tmp_path / "results" / "run" / ".bertkit" / "run.json"
+    record.parent.mkdir(parents=True)
+    record.write_text('{"state": "failed", "plan": {"job": "phase2", "model": "large"}}')
+    code, said = train("--phase", "1", "--resume")
+    assert code == 2
+    assert "it is phase2, large model; this is phase1, tiny model" in said
+
+
+def test_a_run_without_a_whole_checkpoint_is_not_resumed(
+    train: Train, tmp_path: Path, whole_checkpoint: Put
+) -> None:
+    prefix = whole_checkpoint(tmp_path / "results" / "run", 3)
+    prefix.with_name(prefix.name + ".index").write_bytes(b"x")
+    code, said = train("--phase", "1", "--resume")
+    assert code == 6
+    assert "no checkpoint of it is whole" in said
+    assert "without --resume" in said
+
+
+def test_a_resumed_run_needs_the_job_before_no_more(
+    train: Train, tmp_path: Path, whole_checkpoint: Put
+) -> None:
+    whole_checkpoint(tmp_path / "results" / "run", 2)
+    code, said = train("--phase", "2", "--resume", "--dry-run")
+    assert code == 0
+    assert "no checkpoint of phase1" not in said
 
 
 def test_a_tree_that_differs_from_its_lock_is_exit_4_and_names_the_file(
