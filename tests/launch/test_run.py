@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ from typing import Any, Callable, Dict, List
 
 import pytest
 
-from bertkit.errors import RunFailed
+from bertkit.errors import BertkitError, RunFailed
 from bertkit.launch import train
 from bertkit.launch.plan import Plan, Request, make_plan
 from bertkit.upstream.lock import read_lock
@@ -40,6 +41,16 @@ def save():
 
 #: a script's end that notes its process and stays
 STAYS = "open(flags['output_dir'] + '/pid', 'w').write(str(os.getpid()))\ntime.sleep(600)"
+
+STAYS_BY_RANK = (
+    "rank = os.environ.get('OMPI_COMM_WORLD_RANK', '0')\n"
+    "open(flags['output_dir'] + '/pid' + rank, 'w').write(str(os.getpid()))\ntime.sleep(600)"
+)
+
+needs_mpirun = pytest.mark.skipif(
+    not (shutil.which("mpirun") or (Path(sys.executable).parent / "mpirun").exists()),
+    reason="needs mpirun: make test brings one",
+)
 
 
 @pytest.fixture
@@ -150,18 +161,74 @@ def test_a_signal_ends_all_ranks_and_leaves_no_process(
     assert record_of(plan)["state"] == "failed"
 
 
+#: a script's end that takes no SIGTERM, and says when it got one
+STUBBORN = (
+    "note = flags['output_dir'] + '/told'\n"
+    "signal.signal(signal.SIGTERM, lambda *_: open(note, 'w').write('1'))\n" + STAYS + "\n"
+    "while True: time.sleep(600)"
+)
+
+
 def test_ranks_that_ignore_the_signal_are_killed_at_the_second_one(
     plan_with: Callable[..., Plan], repo: Path
 ) -> None:
-    plan = plan_with("signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + STAYS)
+    plan = plan_with(STUBBORN)
     supervisor = start_in_a_process(plan, repo)
     pid = wait_for(Path(plan.output) / "pid")
     supervisor.terminate()
-    time.sleep(1)
+    wait_for(Path(plan.output) / "told")
     assert alive(pid)
     supervisor.terminate()
     assert supervisor.wait(timeout=60) == 128 + signal.SIGTERM
     assert not alive(pid)
+
+
+def test_ranks_that_ignore_the_signal_are_killed_after_a_time(
+    plan_with: Callable[..., Plan], repo: Path
+) -> None:
+    plan = plan_with(STUBBORN)
+    supervisor = start_in_a_process(plan, repo, grace=0.5)
+    pid = wait_for(Path(plan.output) / "pid")
+    supervisor.terminate()
+    assert supervisor.wait(timeout=60) == 128 + signal.SIGTERM
+    assert not alive(pid)
+
+
+def test_a_hang_up_that_is_ignored_stays_so(plan_with: Callable[..., Plan], repo: Path) -> None:
+    plan = plan_with(STAYS.replace("time.sleep(600)", "time.sleep(2); save()"))
+    supervisor = start_in_a_process(plan, repo, before="signal.signal(1, signal.SIG_IGN)")
+    wait_for(Path(plan.output) / "pid")
+    supervisor.send_signal(signal.SIGHUP)
+    assert supervisor.wait(timeout=60) == 0
+
+
+def test_a_second_run_in_the_same_directory_is_refused_and_harms_nothing(
+    plan_with: Callable[..., Plan], repo: Path
+) -> None:
+    plan = plan_with(STAYS)
+    first = start_in_a_process(plan, repo)
+    pid = wait_for(Path(plan.output) / "pid")
+    record = record_of(plan)
+    with pytest.raises(BertkitError, match="already under way") as refusal:
+        train.execute(plan, read_lock(repo))
+    assert f"process {first.pid}" in str(refusal.value)
+    assert record_of(plan) == record
+    assert alive(pid)
+    first.terminate()
+    first.wait(timeout=60)
+
+
+@pytest.mark.parametrize("cards", [1, pytest.param(2, marks=needs_mpirun)])
+def test_no_rank_outlives_a_killed_bertkit(
+    plan_with: Callable[..., Plan], repo: Path, cards: int
+) -> None:
+    plan = plan_with(STAYS_BY_RANK, cards=cards)
+    supervisor = start_in_a_process(plan, repo)
+    pids = [wait_for(Path(plan.output) / f"pid{rank}") for rank in range(cards)]
+    supervisor.kill()
+    supervisor.wait()
+    for pid in pids:
+        wait_for_the_end_of(pid)
 
 
 def test_a_rank_dies_with_its_wrapper_even_by_sigkill(
@@ -176,16 +243,7 @@ def test_a_rank_dies_with_its_wrapper_even_by_sigkill(
     pid = wait_for(Path(plan.output) / "pid")
     wrapper.kill()
     wrapper.wait()
-    deadline = time.monotonic() + 30
-    while alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not alive(pid)
-
-
-needs_mpirun = pytest.mark.skipif(
-    not (shutil.which("mpirun") or (Path(sys.executable).parent / "mpirun").exists()),
-    reason="needs mpirun: make test brings one",
-)
+    wait_for_the_end_of(pid)
 
 
 @needs_mpirun
@@ -208,33 +266,28 @@ def test_among_several_ranks_the_one_that_failed_first_is_named(
 
 @needs_mpirun
 def test_no_rank_outlives_a_killed_mpirun(plan_with: Callable[..., Plan], repo: Path) -> None:
-    plan = plan_with(
-        "open(flags['output_dir'] + '/pid' + os.environ['OMPI_COMM_WORLD_RANK'], 'w')"
-        ".write(str(os.getpid()))\ntime.sleep(600)",
-        cards=2,
-    )
+    plan = plan_with(STAYS_BY_RANK, cards=2)
     supervisor = start_in_a_process(plan, repo)
     pids = [wait_for(Path(plan.output) / f"pid{rank}") for rank in range(2)]
-    mpirun = int(
-        subprocess.run(
-            ["pgrep", "-P", str(supervisor.pid), "-x", "mpirun|prterun"],
-            capture_output=True, text=True, check=True,
-        ).stdout.split()[0]
-    )  # fmt: skip
+    (mpirun,) = children_of(supervisor.pid)
     os.kill(mpirun, signal.SIGKILL)
     assert supervisor.wait(timeout=60) == 128 + signal.SIGKILL
     assert not any(alive(pid) for pid in pids)
 
 
-def start_in_a_process(plan: Plan, repo: Path) -> subprocess.Popen[bytes]:
+def start_in_a_process(
+    plan: Plan, repo: Path, *, grace: float = 60.0, before: str = ""
+) -> subprocess.Popen[bytes]:
     """A process of its own that runs the plan as ``bertkit train`` does, to send signals to."""
     code = (
-        "import json, sys\n"
+        "import json, signal, sys\n"
         "from pathlib import Path\n"
         "from bertkit.errors import RunFailed\n"
-        "from bertkit.launch import train\n"
+        "from bertkit.launch import supervise, train\n"
         "from bertkit.launch.plan import Derivation, Plan\n"
         "from bertkit.upstream.lock import read_lock\n"
+        f"{before}\n"
+        f"supervise.GRACE = {grace}\n"
         "value = json.loads(sys.argv[1])\n"
         "value['derivations'] = [Derivation(**each) for each in value['derivations']]\n"
         "try:\n"
@@ -244,6 +297,23 @@ def start_in_a_process(plan: Plan, repo: Path) -> subprocess.Popen[bytes]:
     )
     arguments: List[str] = [sys.executable, "-c", code, json.dumps(plan.as_dict()), str(repo)]
     return subprocess.Popen(arguments)
+
+
+def children_of(pid: int) -> List[int]:
+    """The processes that *pid* started."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(stat.read_text().rsplit(")", 1)[1].split()[1]) == pid:
+                found.append(int(stat.parent.name))
+    return found
+
+
+def wait_for_the_end_of(pid: int) -> None:
+    deadline = time.monotonic() + 60
+    while alive(pid):
+        assert time.monotonic() < deadline, f"process {pid} is still there"
+        time.sleep(0.05)
 
 
 def wait_for(path: Path) -> int:
