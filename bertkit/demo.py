@@ -6,22 +6,31 @@ tool; nothing in it is special.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import shlex
+import signal
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any, Dict, List, Optional
 
-from bertkit.errors import RunFailed
+from bertkit.errors import EnvironmentUnfit, RunFailed, UpstreamUnreachable
+from bertkit.processes import dies_with_parent
+from bertkit.upstream.lock import lock_path
+from bertkit.upstream.source import STANDIN, resolve
 
 log = logging.getLogger("bertkit")
 
 #: The release that TensorFlow 2.13, which `make demo` sets up, belongs to.
 RELEASE = "1.13.0"
 JOBS = ("phase1", "phase2", "mrpc")
+#: seconds that GitHub may take before the stand-in takes its place
+PATIENCE = 10.0
 
 
 @dataclass(frozen=True)
@@ -31,9 +40,41 @@ class Step:
     title: str
     arguments: List[str]
 
+    @property
+    def argv(self) -> List[str]:
+        """The command as its words."""
+        return ["bertkit", *self.arguments]
+
     def shown(self) -> str:
         """The command as a user would type it."""
-        return " ".join(["bertkit", *self.arguments])
+        return shlex.join(self.argv)
+
+
+def upstream_for(directory: Path) -> Optional[str]:
+    """What ``--upstream`` is to say where the user says nothing: None, or ``standin``.
+
+    Only the default, GitHub, is replaced, and only where it cannot be reached. A checkout that an
+    earlier demo left in *directory* needs no server.
+
+    Raises:
+        UpstreamUnavailable: a configured address that bertkit does not talk to, or a server that
+            answers with something else than a repository.
+        EnvironmentUnfit: there is no git.
+    """
+    source = resolve()
+    if source.is_standin:
+        return STANDIN
+    if source.given_by != "default" or lock_path(_checkout(directory, None)).exists():
+        return None
+    from bertkit.upstream.scan import branches_of
+
+    try:
+        branches_of(source, limit=PATIENCE)
+    except UpstreamUnreachable as error:
+        words = "going on with the built-in stand-in, as %s cannot be reached (%s)"
+        log.info(words, source.url, error.why or error.what)
+        return STANDIN
+    return None
 
 
 def steps(directory: Path, results: Path, *, upstream: Optional[str], cards: int) -> List[Step]:
@@ -45,9 +86,7 @@ def steps(directory: Path, results: Path, *, upstream: Optional[str], cards: int
         upstream: what ``--upstream`` says, or None for the configured one.
         cards: ranks.
     """
-    # Two upstreams never share a checkout.
-    name = "Model-References" + ("-standin" if upstream == "standin" else "")
-    repo, data = str(directory / name), str(directory / "data")
+    repo, data = str(_checkout(directory, upstream)), str(directory / "data")
     prepare = ["prepare-repo", "--synapse-version", RELEASE, "--dest", repo]
     if upstream is not None:
         prepare += ["--upstream", upstream]
@@ -68,35 +107,128 @@ def steps(directory: Path, results: Path, *, upstream: Optional[str], cards: int
     ]
 
 
-def fresh_results(directory: Path) -> Path:
-    """``DIRECTORY/results/N`` for the first N that is free: no earlier demo is written over."""
+def _checkout(directory: Path, upstream: Optional[str]) -> Path:
+    # Two upstreams never share a checkout.
+    return directory / ("Model-References" + ("-standin" if upstream == STANDIN else ""))
+
+
+def fresh_results(directory: Path, *, make: bool) -> Path:
+    """``DIRECTORY/results/N`` for the first N that is free: no earlier demo is written over.
+
+    Args:
+        directory: the demo's.
+        make: make it, so that no demo that runs beside this one gets the same.
+
+    Raises:
+        EnvironmentUnfit: it cannot be made.
+    """
     number = 1
-    while (directory / "results" / str(number)).exists():
+    while True:
+        results = directory / "results" / str(number)
         number += 1
-    return directory / "results" / str(number)
+        if results.exists():
+            continue
+        if make:
+            try:
+                results.parent.mkdir(parents=True, exist_ok=True)
+                results.mkdir()
+            except FileExistsError:
+                if results.exists():  # another demo was faster
+                    continue
+                raise _unwritable(results, "a file is in the way") from None
+            except OSError as error:
+                raise _unwritable(results, error.strerror or str(error)) from None
+        return results
+
+
+def _unwritable(where: Path, why: str) -> EnvironmentUnfit:
+    return EnvironmentUnfit(
+        "the demo's results cannot be written", where=where, why=why, next_step="--dir DIR"
+    )
 
 
 def run(all_steps: List[Step]) -> None:
     """Run the steps, each as its own process.
 
     Raises:
-        RunFailed: a step failed; carries its exit code. It has said why itself.
+        RunFailed: a step failed, and has said why itself; carries its exit code. Or a signal came:
+            the step has had it, too, and has ended; carries 128 + its number.
     """
-    for number, step in enumerate(all_steps, 1):
-        log.info("\n[%d/%d] %s\n$ %s", number, len(all_steps), step.title, step.shown())
-        started = time.monotonic()
-        # Results go where progress goes: the demo's own stdout is for its final table.
-        code = subprocess.run(
-            [sys.executable, "-m", "bertkit", *step.arguments], check=False, stdout=sys.stderr
-        ).returncode
-        if code != 0:
-            raise RunFailed(
-                f"the demo ended at step {number} of {len(all_steps)}",
-                code=code if code > 0 else 128 - code,
-                where=step.shown(),
-                next_step="mend what it says above and run the demo again: it goes on from there",
+    with _Signals() as signals:
+        for number, step in enumerate(all_steps, 1):
+            log.info("\n[%d/%d] %s\n$ %s", number, len(all_steps), step.title, step.shown())
+            started = time.monotonic()
+            # Results go where progress goes: the demo's own stdout is for its final table.
+            process = subprocess.Popen(
+                [sys.executable, "-m", "bertkit", *step.arguments],
+                stdout=sys.stderr,
+                # A session of its own: the terminal and `timeout` send to a whole group, and a
+                # second signal makes `train` kill its ranks at once. Thus each comes once, from us.
+                start_new_session=True,
+                preexec_fn=dies_with_parent(),
             )
-        log.info("  %.1f s", time.monotonic() - started)
+            signals.go_to(process)
+            code = process.wait()
+            signals.go_to(None)
+            if signals.received:
+                raise RunFailed(
+                    f"the demo was interrupted at step {number} of {len(all_steps)}",
+                    code=128 + signals.received[0],
+                    where=step.shown(),
+                    next_step=_AGAIN,
+                )
+            if code != 0:
+                raise RunFailed(
+                    f"the demo ended at step {number} of {len(all_steps)}",
+                    code=code if code > 0 else 128 - code,
+                    where=step.shown(),
+                    next_step=f"mend what it says above; {_AGAIN}",
+                )
+            log.info("  %.1f s", time.monotonic() - started)
+
+
+_AGAIN = (
+    "run the demo again: it takes the checkout and the data that are there, "
+    "and trains from the start into a new directory of results"
+)
+
+
+class _Signals:
+    """Passes SIGINT, SIGTERM and SIGHUP on to the step that runs, and remembers them.
+
+    A signal that is ignored, as ``nohup`` has it, stays so.
+    """
+
+    def __init__(self) -> None:
+        self.received: List[int] = []
+        self._due: List[int] = []
+        self._process: Optional[subprocess.Popen[bytes]] = None
+        self._before: Dict[int, Any] = {}
+
+    def __enter__(self) -> _Signals:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._take)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def go_to(self, process: Optional[subprocess.Popen[bytes]]) -> None:
+        """Name the process; signals that came before it was known go to it now."""
+        self._process = process
+        self._pass_on()
+
+    def _take(self, number: int, _frame: Optional[FrameType]) -> None:
+        self.received.append(number)
+        self._due.append(number)
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        while self._process is not None and self._due:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(self._due.pop(0))
 
 
 def results_of(results: Path) -> List[Dict[str, Any]]:

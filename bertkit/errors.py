@@ -71,6 +71,10 @@ class UpstreamUnavailable(BertkitError):
     exit_code = 5
 
 
+class UpstreamUnreachable(UpstreamUnavailable):
+    """The server cannot be reached or is silent; what it has is not known."""
+
+
 class DataDamaged(BertkitError):
     """Data or a checkpoint is missing, incomplete or not what it should be."""
 

@@ -26,7 +26,7 @@ log = logging.getLogger("bertkit")
 @click.option(
     "--upstream",
     metavar="URL|standin",
-    help="Default: the configured upstream; the stand-in if it does not answer.",
+    help="Default: the configured upstream, else GitHub; the stand-in if that cannot be reached.",
 )
 @click.option("--cards", type=click.IntRange(1, 8), default=2, show_default=True, help="CPU ranks.")
 @click.option("--dry-run", is_flag=True, help="Print the commands; run nothing.")
@@ -37,15 +37,16 @@ def command(
     """Go the whole way on this machine, small: repository, data, training on the CPU."""
     from bertkit import demo
     from bertkit.launch.train import Result
-    from bertkit.prepare import upstream_answers
     from bertkit.report.tables import print_results
 
     started = time.monotonic()
-    if upstream is None and not upstream_answers(within=10.0):
-        log.info("upstream does not answer within 10 s: going on with the built-in stand-in")
-        upstream = "standin"
-    results = demo.fresh_results(directory)
+    if upstream is None:
+        upstream = demo.upstream_for(directory)
+    results = demo.fresh_results(directory, make=not dry_run)
     steps = demo.steps(directory, results, upstream=upstream, cards=cards)
+    if dry_run and as_json:
+        print_json([{"title": step.title, "command": step.argv} for step in steps])
+        return
     if dry_run:
         for step in steps:
             click.echo(step.shown())

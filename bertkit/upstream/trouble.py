@@ -6,46 +6,59 @@ The samples are of git 2.25 to 2.47 in the C locale, over https and over local f
 from __future__ import annotations
 
 import re
-from typing import Optional, Tuple
+from typing import Optional, Tuple, Type
 
-from bertkit.errors import BertkitError, EnvironmentUnfit, UpstreamUnavailable
+from bertkit.errors import (
+    BertkitError,
+    EnvironmentUnfit,
+    UpstreamUnavailable,
+    UpstreamUnreachable,
+)
 from bertkit.upstream.git import LIMIT_VARIABLE, lines_of
 from bertkit.upstream.source import Source, redacted
 
 _OFFLINE = "or, without a network: --upstream standin"
 
-# (pattern, what, next step). The first that matches wins: a cut connection is often followed
+# (kind, pattern, what, next step). The first that matches wins: a cut connection is often followed
 # by complaints about the half pack.
-_KINDS: Tuple[Tuple[re.Pattern[str], str, str], ...] = (
+_KINDS: Tuple[Tuple[Type[UpstreamUnavailable], re.Pattern[str], str, str], ...] = (
     (
+        UpstreamUnreachable,
         re.compile(r"Could not resolve (host|proxy)|name resolution|Name or service not known"),
         "the upstream server's name cannot be resolved: is there a network?",
         f"check the network, proxy and DNS of this machine or pod; {_OFFLINE}",
     ),
     (
+        UpstreamUnreachable,
         re.compile(
             r"Failed to connect|Connection refused|Connection timed out|Network is unreachable"
             r"|No route to host|Couldn't connect"
+            r"|CONNECT tunnel failed|from proxy after CONNECT|Proxy CONNECT aborted"
+            r"|SSL_connect: (Connection reset|SSL_ERROR_SYSCALL)"
         ),
         "the upstream server does not answer",
         f"check the network and the proxy; {_OFFLINE}",
     ),
     (
+        UpstreamUnavailable,
         re.compile(r"SSL certificate|certificate verif|SSL_ERROR|unable to get local issuer"),
         "the upstream server's certificate is not trusted",
         "set GIT_SSL_CAINFO to your site's certificate authority",
     ),
     (
+        UpstreamUnavailable,
         re.compile(r"transport '.*' not allowed|protocol '.*' (is )?not (allowed|supported)"),
         "the upstream repository sends git to a protocol that is refused",
         "look for url.*.insteadOf in `git config --list`, or give the final https:// address",
     ),
     (
+        UpstreamUnreachable,
         re.compile(r"Operation too slow|Operation timed out"),
         "the upstream server stopped sending",
         "run the same command again later, or choose another --upstream",
     ),
     (
+        UpstreamUnavailable,
         re.compile(
             r"repository '.*' not found|does not appear to be a git repository"
             r"|is this a git repository|could not read (Username|Password)"
@@ -56,6 +69,7 @@ _KINDS: Tuple[Tuple[re.Pattern[str], str, str], ...] = (
         "check the address given with --upstream, BERTKIT_UPSTREAM or git config bertkit.upstream",
     ),
     (
+        UpstreamUnavailable,
         re.compile(
             r"early EOF|unexpected disconnect|hung up unexpectedly|RPC failed|Empty reply"
             r"|transfer closed|invalid index-pack output|bad pack|expected flush|fetch-pack"
@@ -104,9 +118,9 @@ def explained(message: str, source: Source) -> BertkitError:
             why=why,
             next_step="free some space (a checkout takes about 2 MB), or choose another --dest",
         )
-    for pattern, what, next_step in _KINDS:
+    for kind, pattern, what, next_step in _KINDS:
         if pattern.search(message):
-            return UpstreamUnavailable(what, where=_place(source), why=why, next_step=next_step)
+            return kind(what, where=_place(source), why=why, next_step=next_step)
     return UpstreamUnavailable(
         "git could not fetch from upstream",
         where=_place(source),
@@ -117,7 +131,7 @@ def explained(message: str, source: Source) -> BertkitError:
 
 def stalled(seconds: float, source: Source) -> BertkitError:
     """The error for a fetch that ran into the time limit."""
-    return UpstreamUnavailable(
+    return UpstreamUnreachable(
         "upstream did not finish in time and git was stopped",
         where=_place(source),
         why=f"the limit for one git command is {seconds:g} s",
