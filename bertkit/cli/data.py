@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any, List, Optional, Sequence
 
@@ -44,7 +45,7 @@ def sample(
     from bertkit.data.sample import NOTE, make_sample
 
     results = make_sample(root, shards=shards, seed=seed, workers=workers, dry_run=dry_run)
-    next_command = f"bertkit train --phase 1 --model tiny --data {root}"
+    next_command = f"bertkit train --phase 1 --model tiny --data {shlex.quote(str(root))}"
     if as_json:
         print_json(
             {

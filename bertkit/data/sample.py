@@ -21,7 +21,7 @@ from bertkit.data.layout import PREDICTIONS, DataLayout
 from bertkit.data.manifest import Manifest, Stage, carry_out, finished
 from bertkit.data.tokens import UNCASED_SHA256
 from bertkit.data.workers import cores
-from bertkit.errors import BertkitError
+from bertkit.errors import EnvironmentUnfit
 from bertkit.files import exclusive, write_atomic
 
 log = logging.getLogger("bertkit.data")
@@ -78,8 +78,9 @@ def make_sample(
         dry_run: say what would be made and change nothing.
 
     Raises:
-        EnvironmentUnfit: a package of the extra ``sample`` is missing.
-        BertkitError: the directory cannot be written, or has files that bertkit did not make.
+        EnvironmentUnfit: a package of the extra ``sample`` is missing, or the directory cannot be
+            written.
+        BertkitError: the directory has files that bertkit did not make.
     """
     sources.require_libraries()
     dump, vocabulary = sources.sample_dump(), sources.uncased_vocabulary()
@@ -91,7 +92,7 @@ def make_sample(
         with exclusive(context.layout.lock, purpose=f"bertkit data sample --data {root}"):
             return _carried_out(makers, context.layout)
     except OSError as error:
-        raise BertkitError(
+        raise EnvironmentUnfit(
             "the sample cannot be written",
             where=error.filename or root,
             why=error.strerror or str(error),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
@@ -36,7 +37,8 @@ def opened(tree: Path, release: Optional[str] = None) -> Checkout:
         raise EnvironmentUnfit(
             "there is no such checkout",
             where=tree,
-            next_step=f"bertkit prepare-repo --dest {tree}, or name another with --repo DIR",
+            next_step=f"bertkit prepare-repo --dest {shlex.quote(str(tree))}, "
+            "or name another with --repo DIR",
         )
     recover(tree)
     if release is not None:

@@ -7,6 +7,7 @@ with it before it starts, and ``patches unapply`` refuses where they differ.
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
@@ -84,7 +85,7 @@ def read_lock(tree: Path) -> Lock:
             "no prepared checkout here",
             where=tree,
             why=f"{STATE_DIRECTORY}/lock.json is missing",
-            next_step=f"bertkit prepare-repo --dest {tree}",
+            next_step=f"bertkit prepare-repo --dest {shlex.quote(str(tree))}",
         ) from None
     except (OSError, ValueError) as error:
         raise _damaged(path, str(error)) from None

@@ -1,6 +1,7 @@
 """`bertkit data` as it is called: exit codes, JSON, what it says next."""
 
 import json
+import shlex
 import subprocess
 import sys
 
@@ -38,10 +39,17 @@ def test_a_wrong_command_line_is_a_usage_error(options):
 def test_an_unwritable_place_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     done = bertkit("sample", "--data", tmp_path / "file" / "below")
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert "the sample cannot be written" in done.stderr
     assert str(tmp_path / "file") in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_next_command_is_quoted_as_a_shell_needs_it(tmp_path):
+    done = bertkit("sample", "--data", tmp_path / "da ta", "--dry-run", "--json")
+    assert shlex.split(json.loads(done.stdout)["next"])[-1] == str(tmp_path / "da ta")
+    done = bertkit("sample", "--data", tmp_path / "da ta", "--dry-run")
+    assert shlex.split(done.stdout.splitlines()[-1])[-1] == str(tmp_path / "da ta")
 
 
 def test_verify_of_what_has_no_data_is_exit_code_6_with_the_next_command(tmp_path):
