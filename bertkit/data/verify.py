@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Optional
 
@@ -37,10 +38,17 @@ def verify(root: Path) -> List[Checked]:
     """Check all records below the data directory *root*.
 
     Raises:
-        DataDamaged: with file, record number (from 1) and reason; or there are no records.
+        DataDamaged: with file, record number (from 1) and reason; or there are no records, or
+            they cannot be read.
     """
-    layout = DataLayout(root)
-    vocabulary = read_vocabulary(layout.vocab)
+    try:
+        return _verified_all(root)
+    except OSError as error:
+        raise _unreadable(error.filename or root, error) from None
+
+
+def _verified_all(root: Path) -> List[Checked]:
+    vocabulary = read_vocabulary(DataLayout(root).vocab)
     results: List[Checked] = []
     for stage in sorted((root / "tfrecord").glob("seq_len_*/*")):
         found = _SEQ_LEN.fullmatch(stage.parent.name)
@@ -58,7 +66,7 @@ def verify(root: Path) -> List[Checked]:
         raise DataDamaged(
             "there are no records",
             where=root / "tfrecord",
-            next_step=f"bertkit data sample --data {root}",
+            next_step=f"bertkit data sample --data {shlex.quote(str(root))}",
         )
     return results
 
@@ -81,20 +89,36 @@ def _verified(directory: Path, rules: RecordRules) -> Checked:
                 next_step="move it away",
             )
         before = records
-        for number, content in enumerate(read_records(path), start=1):
-            try:
-                example = decode_example(content)
-            except ValueError as error:
-                raise damaged(path, number, f"it is no Example: {error}") from None
-            reason = reason_against(example, rules)
-            if reason:
-                raise damaged(path, number, reason)
-            tokens += int(sum(example["input_mask"]))
-            records += 1
+        try:
+            for number, content in enumerate(read_records(path), start=1):
+                tokens += _tokens_of(content, path, number, rules)
+                records += 1
+        except OSError as error:  # one from reading, unlike one from opening, names no file
+            raise _unreadable(path, error) from None
         if records == before:
             raise DataDamaged("a file of records is empty", where=path,
                               next_step="remove it and make the records again")  # fmt: skip
     return Checked(directory, rules.seq_len, len(files), records, tokens)
+
+
+def _tokens_of(content: bytes, path: Path, number: int, rules: RecordRules) -> int:
+    try:
+        example = decode_example(content)
+    except ValueError as error:
+        raise damaged(path, number, f"it is no Example: {error}") from None
+    reason = reason_against(example, rules)
+    if reason:
+        raise damaged(path, number, reason)
+    return int(sum(example["input_mask"]))
+
+
+def _unreadable(where: object, error: OSError) -> DataDamaged:
+    return DataDamaged(
+        "the data cannot be read",
+        where=where,
+        why=error.strerror or str(error),
+        next_step="mend the permissions or the storage, or make the records again",
+    )
 
 
 def _compare_counts(stage: Path, checked: List[Checked]) -> None:

@@ -1,5 +1,6 @@
 """`verify` reads every record and says where the first wrong one is, and why."""
 
+import os
 import shutil
 
 import pytest
@@ -168,3 +169,23 @@ def test_records_without_their_vocabulary_are_not_judged(copy):
     copy.vocab.unlink()
     with pytest.raises(DataDamaged, match="vocabulary cannot be read"):
         verify(copy.root)
+
+
+def test_a_file_that_cannot_be_read_is_named_with_the_reason(copy):
+    path = first_file(copy)
+    path.unlink()
+    path.symlink_to("/proc/self/mem")  # opens, and gives an error of the system's when it is read
+    with pytest.raises(DataDamaged) as caught:
+        verify(copy.root)
+    assert caught.value.where == str(path)
+    assert caught.value.why == "Input/output error"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_records_without_permission_are_named_with_the_reason(copy):
+    path = first_file(copy)
+    path.chmod(0)
+    with pytest.raises(DataDamaged) as caught:
+        verify(copy.root)
+    assert caught.value.where == str(path)
+    assert caught.value.why == "Permission denied"
