@@ -15,7 +15,8 @@ from bertkit.files import sha256_of
 _DUMP = "test/test_data/enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2"
 DUMP_SHA256 = "a53f4648dec40467ebdcbc7a1307eddb51fe6e28e9309f6ebde81ba0d04bea2d"
 
-_INSTALL = "pip install 'bertkit[sample]'"
+# By path: on public indexes the name is not bertkit's.
+_INSTALL = "in bertkit's own directory (the clone): pip install '.[sample]'"
 
 
 def sample_dump() -> Path:

@@ -34,7 +34,9 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(need, no_p
         sys.modules.pop(name, None)
     with pytest.raises(EnvironmentUnfit) as caught:
         need()
-    assert "pip install 'bertkit[sample]'" in str(caught.value)
+    assert "pip install '.[sample]'" in str(caught.value)
+    # Nobody is sent to a public index for a name that anyone could take there.
+    assert "bertkit[" not in str(caught.value)
     assert caught.value.exit_code == 3
 
 
