@@ -3,9 +3,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from typing import Set
+from typing import Any, Iterator, Set, Tuple
 
+import click
 import pytest
+
+from bertkit.cli import COMMANDS, bertkit
 
 HEAVY = {
     "tensorflow", "horovod", "numpy", "scipy", "tokenizers", "kubernetes", "git", "unidiff",
@@ -39,15 +42,33 @@ def test_a_command_that_does_not_exist_is_exit_2_with_help() -> None:
     assert "No such command 'trian'" in done.stderr
 
 
-def test_every_command_has_help_and_json() -> None:
-    from bertkit.cli import COMMANDS
+def commands_below(group: click.Group, *words: str) -> Iterator[Tuple[Tuple[str, ...], Any]]:
+    """Every command below *group* that is no group itself, with the words that call it."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        found = group.get_command(context, name)
+        if isinstance(found, click.Group):
+            yield from commands_below(found, *words, name)
+        else:
+            yield (*words, name), found
 
-    for name in COMMANDS:
-        done = subprocess.run(
-            [sys.executable, "-m", "bertkit", name, "--help"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, name
-        assert "--json" in done.stdout or "COMMAND" in done.stdout, name
+
+def test_every_command_has_help_and_json() -> None:
+    found = dict(commands_below(bertkit))
+    assert ("train",) in found
+    assert ("patches", "unapply") in found
+    for words, command in found.items():
+        assert command.help, words
+        assert "--json" in {name for each in command.params for name in each.opts}, words
+
+
+@pytest.mark.parametrize("words", [[], *([name] for name in COMMANDS), ["data", "verify"]])
+def test_help_is_exit_code_0(words: list) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bertkit", *words, "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"Usage: {' '.join(['bertkit', *words])} ")
