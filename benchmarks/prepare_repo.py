@@ -23,7 +23,7 @@ from urllib.request import url2pathname
 from benchmarks.table import Table
 from bertkit.errors import BertkitError
 from bertkit.patching import apply_series, load_series, unapply_series
-from bertkit.prepare import upstream_answers
+from bertkit.upstream.scan import upstream_answers
 from bertkit.upstream.source import resolve
 
 RELEASE = "1.13.0"

@@ -11,6 +11,7 @@ import hashlib
 import logging
 import os
 import platform
+import shlex
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -105,6 +106,7 @@ def prepare(
         dry_run: find out and write nothing.
 
     Raises:
+        UsageProblem: *only* names a patch that there is not.
         EnvironmentUnfit: no release is detected, or the destination is something else.
         UpstreamUnavailable: the release cannot be had.
         PatchMisfit: a patch does not fit, or the checkout is not what its lock says.
@@ -124,6 +126,9 @@ def prepare(
         _check_possible(wish)
     if dry_run:
         return _prepare(wish)
+    done, trouble = _looked_at(wish)
+    if done is not None:
+        return done
     turn = wish.destination.parent / f".{wish.destination.name}.bertkit.lock"
     try:
         with exclusive(turn, purpose=f"prepare-repo into {wish.destination}"):
@@ -131,6 +136,8 @@ def prepare(
     except OSError as error:
         if error.errno is None:  # not the system's: an incomplete installation, say
             raise
+        if trouble is not None:
+            raise trouble from None
         raise EnvironmentUnfit(
             "the checkout cannot be written",
             where=error.filename or wish.destination,
@@ -139,12 +146,37 @@ def prepare(
         ) from None
 
 
+def _looked_at(wish: _Wish) -> Tuple[Optional[Prepared], Optional[BertkitError]]:
+    """The result if there is nothing to do, found without writing: the place may be read-only.
+
+    Else None, and what seems to be wrong. Another run may be changing the checkout at this very
+    moment, so that only counts where no turn can be had to look again.
+    """
+    tree = wish.destination
+    if not lock_path(tree).exists() or (tree / STATE_DIRECTORY / "journal").exists():
+        return None, None
+    try:
+        found = _existing(replace(wish, dry_run=True))
+    except BertkitError as error:
+        return None, error
+    return (None if found.changed else replace(found, dry_run=False)), None
+
+
 def _check_possible(wish: _Wish) -> None:
     """Raise what can be raised before anything is written, a lock file beside it included."""
     from bertkit.upstream.checkout import refuse_foreign
 
     refuse_foreign(wish.destination)
     find(_chosen(wish).release)
+    _check_names(wish.only)
+
+
+def _check_names(only: Optional[Sequence[str]]) -> None:
+    """Raise UsageProblem where *only* names a patch that there is not."""
+    if only:
+        from bertkit.patching import load_series
+
+        load_series().select(only)
 
 
 def _absolute(destination: Optional[Path]) -> Path:
@@ -177,7 +209,8 @@ def _fresh(wish: _Wish) -> Prepared:
             "it is not Habana's code"
         )
     if wish.dry_run:
-        return _result(wish, _lock(wish, release.commit, detection, {}), notes, changed=True)
+        commit = _standin_commit(release) if wish.source.is_standin else release.commit
+        return _result(wish, _lock(wish, commit, detection, {}), notes, changed=True)
     with staging(wish.destination) as tree:
         lock, said = _fetch(wish, release, detection, tree)
         notes += said
@@ -197,6 +230,14 @@ def _chosen(wish: _Wish) -> Detection:
 
     words = f"nothing detected: the stand-in looks like {DEFAULT_RELEASE}"
     return Detection(DEFAULT_RELEASE, "stand-in", warnings=(words,))
+
+
+def _standin_commit(release: Release) -> str:
+    """The commit that a checkout of the stand-in will be at."""
+    from bertkit.upstream.standin import build
+
+    with tempfile.TemporaryDirectory(prefix="bertkit-standin-") as scratch:
+        return build(Path(scratch) / "repository", release)[1].commit
 
 
 def _fetch(
@@ -252,18 +293,21 @@ def _existing(wish: _Wish) -> Prepared:
             "files of this checkout were changed after bertkit patched them",
             where=tree,
             why="; ".join(changed_files),
-            next_step=f"put them back (bertkit patches diff --repo {tree}), "
+            next_step=f"put them back (bertkit patches diff --repo {shlex.quote(str(tree))}), "
             "or prepare another --dest",
         )
     lock = before
     if wish.working_dir is not None:
         lock = replace(lock, working_dir=wish.working_dir)
+    is_whole = _is_whole(lock, wish.only)
+    if not is_whole:
+        _check_names(wish.only)
     if wish.dry_run:
-        up_to_date = lock == before and _is_whole(lock, wish.only)
+        up_to_date = lock == before and is_whole
         return _result(wish, lock, notes, changed=not up_to_date)
     if lock != before:
         write_lock(tree, lock)
-    if not _is_whole(lock, wish.only):
+    if not is_whole:
         lock = _patched(tree, lock, wish.only)
     changed = (lock.patches, lock.working_dir) != (before.patches, before.working_dir)
     return _result(wish, lock, notes, changed=changed)
@@ -287,7 +331,7 @@ def _check_same(wish: _Wish, lock: Lock) -> List[str]:
             f"but {_kind(wish.source.url)} is wanted",
             where=wish.destination,
             why=f"upstream {wish.source.url} is from: {wish.source.given_by}",
-            next_step=f"choose another --dest, or keep it: --upstream {kept}",
+            next_step=f"choose another --dest, or keep it: --upstream {shlex.quote(kept)}",
         )
     return [] if found is None else list(found.warnings)
 
@@ -345,22 +389,3 @@ def _result(wish: _Wish, lock: Lock, notes: Sequence[str], *, changed: bool) -> 
         working_dir=lock.working_dir,
         notes=tuple(notes),
     )
-
-
-def upstream_answers(upstream: Optional[str] = None, *, within: float = 10.0) -> bool:
-    """Whether the upstream repository answers within *within* seconds.
-
-    Raises:
-        UpstreamUnavailable: *upstream* is no address that bertkit talks to.
-    """
-    source = resolve(upstream)
-    if source.is_standin:
-        return True
-    from bertkit.upstream.scan import branches_of
-
-    try:
-        branches_of(source, limit=within)
-    except BertkitError as error:
-        log.debug("%s does not answer: %s", source.url, error)
-        return False
-    return True

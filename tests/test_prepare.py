@@ -12,7 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from bertkit.errors import BertkitError, EnvironmentUnfit, PatchMisfit, UpstreamUnavailable
+from bertkit.errors import (
+    BertkitError,
+    EnvironmentUnfit,
+    PatchMisfit,
+    UpstreamUnavailable,
+    UsageProblem,
+)
 from bertkit.prepare import prepare
 from bertkit.upstream.lock import differences, read_lock
 
@@ -154,7 +160,7 @@ def test_a_dry_run_writes_nothing_at_all():
     result = standin(dry_run=True)
     assert result.changed
     assert list(Path().iterdir()) == []
-    standin()
+    assert standin().commit == result.commit
     before = content("tree")
     assert not standin(dry_run=True).changed
     assert content("tree") == before
@@ -278,6 +284,47 @@ def test_a_file_that_no_patch_touches_may_be_edited():
     path.write_text("# mine\n")
     assert not standin().changed
     assert path.read_text() == "# mine\n"
+
+
+def a_place_without_locks():
+    """As a directory of another user's: no lock can be made beside the checkout, nor in it."""
+    for path in (Path(".tree.bertkit.lock"), Path("tree/.bertkit/patching.lock")):
+        if path.exists():
+            path.unlink()
+        path.mkdir()
+
+
+def test_a_prepared_checkout_where_nothing_can_be_written_has_nothing_to_do():
+    patches = standin().patches
+    a_place_without_locks()
+    result = standin()
+    assert not result.changed
+    assert not result.dry_run
+    assert result.patches == patches
+    said = refused(
+        EnvironmentUnfit, 3, destination=Path("tree"), upstream="standin", working_dir=Path("/x")
+    )
+    assert "cannot be written" in said
+
+
+def test_an_edit_in_a_checkout_where_nothing_can_be_written_is_named():
+    standin()
+    path = Path("tree") / TARGET
+    path.write_text(path.read_text() + "# mine\n")
+    a_place_without_locks()
+    assert TARGET in refused(PatchMisfit, 4, destination=Path("tree"), upstream="standin")
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_patch_that_there_is_not_is_refused_before_anything_is_fetched(dry_run):
+    nowhere = f"file://{Path('nowhere').absolute()}"
+    wish = {"destination": Path("tree"), "only": ["nope"], "dry_run": dry_run}
+    said = refused(UsageProblem, 2, synapse_version="1.13.0", upstream=nowhere, **wish)
+    assert "nope" in said
+    standin()
+    before = content("tree")
+    refused(UsageProblem, 2, upstream="standin", working_dir=Path("/x"), **wish)
+    assert content("tree") == before
 
 
 def test_a_damaged_lock_is_refused():

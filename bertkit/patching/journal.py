@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, Optional, Sequence
 
 from bertkit.blobs import blob_id
-from bertkit.errors import PatchMisfit
+from bertkit.errors import EnvironmentUnfit, PatchMisfit
 from bertkit.files import exclusive, sync_directory, write_json
 from bertkit.patching.paths import locate
 from bertkit.upstream.lock import STATE_DIRECTORY, lock_path
@@ -46,11 +46,13 @@ def session(tree: Path, *, purpose: str) -> Iterator[None]:
 
     Raises:
         PatchMisfit: the tree's own ``.bertkit`` is a link, or the repair is not possible.
+        EnvironmentUnfit: the tree cannot be written.
     """
-    _check_state_directory(tree)
-    with exclusive(tree / STATE_DIRECTORY / "patching.lock", purpose=f"{purpose} in {tree}"):
-        _recover(tree)
-        yield
+    with _telling_what_cannot_be_written(tree):
+        _check_state_directory(tree)
+        with exclusive(tree / STATE_DIRECTORY / "patching.lock", purpose=f"{purpose} in {tree}"):
+            _recover(tree)
+            yield
 
 
 def recover(tree: Path) -> bool:
@@ -60,12 +62,30 @@ def recover(tree: Path) -> bool:
 
     Raises:
         PatchMisfit: a file was edited after the interruption; it is named and left alone.
+        EnvironmentUnfit: the tree cannot be written.
     """
     _check_state_directory(tree)
     if not os.path.lexists(_journal(tree)):
         return False
-    with exclusive(tree / STATE_DIRECTORY / "patching.lock", purpose=f"repair of {tree}"):
+    lock = tree / STATE_DIRECTORY / "patching.lock"
+    with _telling_what_cannot_be_written(tree), exclusive(lock, purpose=f"repair of {tree}"):
         return _recover(tree)
+
+
+@contextlib.contextmanager
+def _telling_what_cannot_be_written(tree: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:  # not the system's: an incomplete installation, say
+            raise
+        raise EnvironmentUnfit(
+            "the checkout cannot be written",
+            where=error.filename or tree,
+            why=error.strerror or str(error),
+            next_step="mend the permissions or free some space, or prepare a checkout of your own: "
+            "bertkit prepare-repo --dest DIR",
+        ) from error
 
 
 def commit(tree: Path, changes: Sequence[Change], new_lock: Optional[str]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Dict, Optional, Tuple
 
+from bertkit.errors import BertkitError
 from bertkit.upstream import trouble
 from bertkit.upstream.catalogue import is_release, load, numbers
 from bertkit.upstream.git import (
@@ -14,7 +16,9 @@ from bertkit.upstream.git import (
     remote_branches,
     require_git,
 )
-from bertkit.upstream.source import Source
+from bertkit.upstream.source import Source, resolve
+
+log = logging.getLogger("bertkit")
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,23 @@ def branches_of(source: Source, *, limit: Optional[float] = None) -> Dict[str, s
             raise trouble.stalled(stall.seconds, source) from None
         except GitFailed as failure:
             raise trouble.explained(failure.message, source) from None
+
+
+def upstream_answers(upstream: Optional[str] = None, *, within: float = 10.0) -> bool:
+    """Whether the upstream repository answers within *within* seconds.
+
+    Raises:
+        UpstreamUnavailable: *upstream* is no address that bertkit talks to.
+    """
+    source = resolve(upstream)
+    if source.is_standin:
+        return True
+    try:
+        branches_of(source, limit=within)
+    except BertkitError as error:
+        log.debug("%s does not answer: %s", source.url, error)
+        return False
+    return True
 
 
 def scan(source: Source, *, limit: Optional[float] = None) -> Scan:

@@ -136,3 +136,18 @@ def test_bad_input_ends_with_its_code_and_words(
     monkeypatch.chdir(tree.parent)
     assert run(*(str(tree) if each == "TREE" else each for each in arguments)) == code
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("change", ["apply", "unapply"])
+def test_a_checkout_that_cannot_be_written_ends_with_3_and_says_so(
+    tree: Path, capsys: pytest.CaptureFixture[str], change: str
+) -> None:
+    if change == "unapply":
+        assert run("apply", "--repo", tree) == 0
+    lock = tree / ".bertkit" / "patching.lock"
+    lock.unlink(missing_ok=True)
+    lock.mkdir()  # no lock can be taken, for root neither
+    assert run(change, "--repo", tree) == 3
+    said = capsys.readouterr().err
+    assert "the checkout cannot be written" in said
+    assert str(lock) in said

@@ -16,7 +16,7 @@ from typing import List
 import pytest
 
 from bertkit.blobs import blob_id
-from bertkit.errors import PatchMisfit
+from bertkit.errors import EnvironmentUnfit, PatchMisfit
 from bertkit.patching import apply_series, journal, recover, states, unapply_series
 from bertkit.upstream.lock import differences, read_lock
 from tests.patching.builder import RELEASE, Workshop
@@ -190,8 +190,9 @@ def test_a_full_disk_leaves_the_tree_and_nothing_else(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(journal, "write_json", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(EnvironmentUnfit) as caught:
         apply_series(ready.tree, RELEASE, ready.series())
+    assert caught.value.why == "No space left on device"
     assert is_whole(ready, before, before)
 
 

@@ -11,7 +11,7 @@ import os
 
 import pytest
 
-from bertkit.prepare import upstream_answers
+from bertkit.upstream.scan import upstream_answers
 from bertkit.upstream.source import resolve
 
 _SECONDS = 5.0
