@@ -10,16 +10,20 @@ and any Python 3.8 or newer may run it: it looks for a fit interpreter itself.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+from types import FrameType
 from typing import Dict, List, Optional, Sequence, Tuple
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,6 +40,9 @@ def main(arguments: List[str]) -> int:
         print(__doc__)
         return 2
     started = time.monotonic()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, _interrupt)
     try:
         ready = set_up_cpu() if arguments == ["cpu"] else set_up_tools()
     except Missing as missing:
@@ -44,9 +51,27 @@ def main(arguments: List[str]) -> int:
     except StepFailed as failed:
         print(failed, file=sys.stderr)
         return 1
+    except Interrupted as interrupted:
+        say("interrupted; run make again: it starts afresh")
+        return 128 + interrupted.number
     if not ready:
         say(f"set up in {time.monotonic() - started:.0f} s")
     return 0
+
+
+class Interrupted(BaseException):
+    """A signal asks set-up to end; a BaseException, as KeyboardInterrupt is."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def _interrupt(number: int, _frame: Optional[FrameType]) -> None:
+    # The way out is not interrupted again: it ends the step that runs.
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    raise Interrupted(number)
 
 
 class Missing(Exception):
@@ -86,6 +111,12 @@ def set_up_tools() -> bool:
     environment = Environment(ROOT / ".venv-tools", sys.executable, [sys.executable])
     if environment.is_ready():
         return True
+    if not has_venv(sys.executable):
+        version = ".".join(str(part) for part in sys.version_info[:2])
+        raise Missing(
+            "error: this machine lacks what environments are made with\n"
+            f"  Python's venv module: apt-get install python{version}-venv"
+        )
     steps = Steps(2, environment.directory.with_name(".venv-tools-setup.log"))
     steps.run("making .venv-tools", environment.make_command())
     steps.run("fetching tox", environment.pip("install", "tox>=4.14,<5"))
@@ -157,20 +188,14 @@ class Steps:
             log.write(f"\n$ {' '.join(command)}\n".encode())
             log.flush()
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=variables
-            )
-            said = started
-            while True:
-                try:
-                    code = process.wait(timeout=1)
-                    break
-                except subprocess.TimeoutExpired:
-                    if time.monotonic() - said >= 20:
-                        said = time.monotonic()
-                        say(f"      ... {said - started:.0f} s")
-                except BaseException:
-                    process.kill()
-                    raise
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=variables,
+                start_new_session=True,  # a group of its own: compilers, too, can be ended
+            )  # fmt: skip
+            try:
+                code = self._waited_for(process, started)
+            except BaseException:
+                end_group(process)
+                raise
         if code != 0:
             tail = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
             raise StepFailed(
@@ -180,10 +205,29 @@ class Steps:
             )
         say(f"      {time.monotonic() - started:.0f} s")
 
+    def _waited_for(self, process: subprocess.Popen[bytes], started: float) -> int:
+        said = started
+        while True:
+            try:
+                return process.wait(timeout=1)
+            except subprocess.TimeoutExpired:
+                if time.monotonic() - said >= 20:
+                    said = time.monotonic()
+                    say(f"      ... {said - started:.0f} s")
+
     def skip(self, what: str) -> None:
         """Count a step that had nothing to do."""
         self._done += 1
         say(f"[{self._done}/{self._count}] {what}")
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """End the group that *process* leads: pip gets 5 seconds to clear its temporary files."""
+    for number, seconds in ((signal.SIGTERM, 5.0), (signal.SIGKILL, None)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=seconds)
 
 
 def build_horovod(environment: Environment, mpi: str, steps: Steps) -> Path:
@@ -206,20 +250,32 @@ def build_horovod(environment: Environment, mpi: str, steps: Steps) -> Path:
         # library: found from there, the built wheel serves every environment.
         flags = variables.get("LDFLAGS", "")
         variables["LDFLAGS"] = f"{flags} -Wl,-rpath,$ORIGIN/../../../..".strip()
-    unfinished = shelf.with_name(shelf.name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    steps.run(
-        f"building Horovod {HOROVOD} (some 3 minutes on 2 cores, once)",
-        environment.pip(
-            "wheel", "--no-build-isolation", "--no-deps", "--no-cache-dir",
-            "--wheel-dir", str(unfinished), f"horovod=={HOROVOD}",
-        ),
-        variables,
-    )  # fmt: skip
-    shutil.rmtree(shelf, ignore_errors=True)
-    unfinished.rename(shelf)
+    shelf.parent.mkdir(parents=True, exist_ok=True)
+    # A folder of its own: another clone may be building the same at this moment.
+    unfinished = Path(tempfile.mkdtemp(prefix=f"{shelf.name}.", dir=shelf.parent))
+    try:
+        steps.run(
+            f"building Horovod {HOROVOD} (some 3 minutes on 2 cores, once)",
+            environment.pip(
+                "wheel", "--no-build-isolation", "--no-deps", "--no-cache-dir",
+                "--wheel-dir", str(unfinished), f"horovod=={HOROVOD}",
+            ),
+            variables,
+        )  # fmt: skip
+        put_on_shelf(unfinished, shelf)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
     return sorted(shelf.glob("horovod-*.whl"))[0]
+
+
+def put_on_shelf(built: Path, shelf: Path) -> None:
+    """Give the folder *built* its name *shelf*, unless somebody was faster with the same wheel."""
+    built.chmod(0o755)  # mkdtemp's is 0700
+    try:
+        built.rename(shelf)
+    except OSError:
+        if not list(shelf.glob("horovod-*.whl")):
+            raise
 
 
 def requirements() -> Tuple[str, str]:
@@ -253,13 +309,18 @@ def find_python() -> Tuple[Optional[str], str]:
             path = shutil.which(name)
             if path is None or version_of(path) != version:
                 continue
-            check = [path, "-c", "import ensurepip, venv"]
-            if subprocess.run(check, capture_output=True, check=False).returncode == 0:
+            if has_venv(path):
                 return path, ""
             without_venv = version
     if without_venv:
         return None, f"Python's venv module: apt-get install python{without_venv}-venv"
     return None, "Python 3.8, 3.9, 3.10 or 3.11: apt-get install python3.11 python3.11-venv"
+
+
+def has_venv(python: str) -> bool:
+    """Whether an interpreter can make environments; Debian has that in a package of its own."""
+    check = [python, "-c", "import ensurepip, venv"]
+    return subprocess.run(check, capture_output=True, check=False).returncode == 0
 
 
 def version_of(python: str) -> Optional[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -125,6 +127,85 @@ def test_an_environment_is_ready_only_for_what_it_was_made_for(
     assert not made_for("Open MPI 5").is_ready()
     (clone / "pyproject.toml").write_text("[project]\nname = 'changed'\n")
     assert not made_for("Open MPI 4").is_ready()
+    monkeypatch.delitem(sys.modules, "setup_env")
+
+
+def test_tools_without_venv_is_named_with_its_package_before_anything_is_made(
+    set_up: SetUp, clone: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "ensurepip.py").write_text("raise ImportError('as Debian has it')\n")
+    done = set_up("tools", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 3
+    version = ".".join(str(part) for part in sys.version_info[:2])
+    assert f"apt-get install python{version}-venv" in done.stderr
+    assert list(clone.glob(".venv*")) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interruption_is_one_line_and_ends_the_step_and_all_that_it_started(
+    clone: Path, programs: Path, number: int
+) -> None:
+    program(programs, "git", "true")
+    program(programs, "c++", "true")
+    # The step's compiler holds the pipe open until it is gone.
+    step = f"{shutil.which('sleep')} 600 <&3 & echo started >&3; wait"
+    answers = f"*version_info*) echo 3.10;; *ensurepip*) ;; *) exec 3>{clone}/pipe; {step};;"
+    program(programs, "python3.10", f'case "$*" in {answers} esac')
+    os.mkfifo(clone / "pipe")
+    process = subprocess.Popen(
+        [sys.executable, str(clone / "tools/setup_env.py"), "cpu"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={"PATH": str(programs), "HOME": str(clone)},
+    )
+    with (clone / "pipe").open() as pipe:
+        assert pipe.readline() == "started\n"
+        process.send_signal(number)
+        assert pipe.read() == ""
+    _, said = process.communicate()
+    assert process.returncode == 128 + number
+    assert said.splitlines() == [
+        "[1/4] making .venv",
+        "interrupted; run make again: it starts afresh",
+    ]
+
+
+def test_of_two_that_build_the_same_wheel_the_first_keeps_its_place(
+    clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(clone / "tools"))
+    monkeypatch.delitem(sys.modules, "setup_env", raising=False)
+    import setup_env
+
+    class Builder(setup_env.Steps):
+        """Builds a wheel in a moment; while it does, another clone builds the same."""
+
+        def __init__(self, name: str, meanwhile: Callable[[], None]) -> None:
+            super().__init__(1, tmp_path / f"{name}.log")
+            self._name = name
+            self._meanwhile = meanwhile
+
+        def run(self, what: str, command: list, variables: object = None) -> None:
+            directory = Path(command[command.index("--wheel-dir") + 1])
+            self._meanwhile()
+            (directory / "horovod-0-any.whl").write_text(self._name)
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    environment = setup_env.Environment(clone / ".venv", sys.executable, [])
+    (clone / ".venv/bin").mkdir(parents=True)
+    (clone / ".venv/bin/python").symlink_to(sys.executable)
+
+    def build(name: str, meanwhile: Callable[[], None] = lambda: None) -> Path:
+        found = setup_env.build_horovod(environment, "wheel", Builder(name, meanwhile))
+        assert found.is_file()
+        return Path(found)
+
+    wheels = []
+    wheels.append(build("slow", meanwhile=lambda: wheels.append(build("fast"))))
+    wheels.append(build("later"))
+    assert len(set(wheels)) == 1
+    assert wheels[0].read_text() == "fast"
+    assert [path.name for path in wheels[0].parent.parent.iterdir()] == [wheels[0].parent.name]
     monkeypatch.delitem(sys.modules, "setup_env")
 
 
