@@ -64,7 +64,7 @@ def _check_events(text: str, where: object) -> None:
 
     depth = 0
     for event in yaml.parse(text, Loader=_safe_loader()):
-        line = event.start_mark.line + 1
+        line = 1 + getattr(event.start_mark, "line", 0)
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             raise _refused(where, f"line {line}: anchors (&) and aliases (*) are not allowed")
         if getattr(event, "tag", None) is not None:
