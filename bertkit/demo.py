@@ -10,17 +10,15 @@ import contextlib
 import json
 import logging
 import shlex
-import signal
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any, Dict, List, Optional
 
 from bertkit.errors import EnvironmentUnfit, RunFailed, UpstreamUnreachable
-from bertkit.processes import dies_with_parent
+from bertkit.processes import SignalTaker, dies_with_parent
 from bertkit.upstream.lock import lock_path
 from bertkit.upstream.source import STANDIN, resolve
 
@@ -154,7 +152,8 @@ def run(all_steps: List[Step]) -> None:
         RunFailed: a step failed, and has said why itself; carries its exit code. Or a signal came:
             the step has had it, too, and has ended; carries 128 + its number.
     """
-    with _Signals() as signals:
+    signals = _ToTheStep()
+    with signals:
         for number, step in enumerate(all_steps, 1):
             log.info("\n[%d/%d] %s\n$ %s", number, len(all_steps), step.title, step.shown())
             started = time.monotonic()
@@ -193,42 +192,26 @@ _AGAIN = (
 )
 
 
-class _Signals:
-    """Passes SIGINT, SIGTERM and SIGHUP on to the step that runs, and remembers them.
-
-    A signal that is ignored, as ``nohup`` has it, stays so.
-    """
+class _ToTheStep(SignalTaker):
+    """Passes each signal on to the step that runs, once."""
 
     def __init__(self) -> None:
-        self.received: List[int] = []
-        self._due: List[int] = []
+        super().__init__()
+        self._passed_on = 0
         self._process: Optional[subprocess.Popen[bytes]] = None
-        self._before: Dict[int, Any] = {}
-
-    def __enter__(self) -> _Signals:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                self._before[number] = signal.signal(number, self._take)
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
 
     def go_to(self, process: Optional[subprocess.Popen[bytes]]) -> None:
         """Name the process; signals that came before it was known go to it now."""
         self._process = process
-        self._pass_on()
+        self.pass_on()
 
-    def _take(self, number: int, _frame: Optional[FrameType]) -> None:
-        self.received.append(number)
-        self._due.append(number)
-        self._pass_on()
-
-    def _pass_on(self) -> None:
-        while self._process is not None and self._due:
+    def pass_on(self) -> None:
+        """Send the process what it has not had."""
+        while self._process is not None and self._passed_on < len(self.received):
+            number = self.received[self._passed_on]
+            self._passed_on += 1
             with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(self._due.pop(0))
+                self._process.send_signal(number)
 
 
 def results_of(results: Path) -> List[Dict[str, Any]]:

@@ -1,11 +1,12 @@
-"""Child processes that do not outlive bertkit."""
+"""Child processes that do not outlive bertkit, and get the signals that it gets."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import signal
-from typing import Callable, Optional
+from types import FrameType
+from typing import Any, Callable, Dict, List, Optional
 
 _PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 
@@ -27,3 +28,35 @@ def dies_with_parent() -> Optional[Callable[[], None]]:
             os._exit(128 + signal.SIGKILL)
 
     return ask_kernel
+
+
+class SignalTaker:
+    """Takes SIGINT, SIGTERM and SIGHUP for the length of a block, instead of ending the program.
+
+    What is ignored already, as ``nohup`` has SIGHUP, stays ignored. A class that inherits says in
+    :meth:`pass_on` who gets the signals.
+
+    Attributes:
+        received: the signals so far, in order.
+    """
+
+    def __init__(self) -> None:
+        self.received: List[int] = []
+        self._before: Dict[int, Any] = {}
+
+    def __enter__(self) -> SignalTaker:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._take)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def pass_on(self) -> None:
+        """Called after each signal, with it last in ``received``; by itself it goes no further."""
+
+    def _take(self, number: int, _frame: Optional[FrameType]) -> None:
+        self.received.append(number)
+        self.pass_on()

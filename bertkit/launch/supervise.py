@@ -10,11 +10,10 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any, Callable, Dict, List, Optional
+from typing import Callable, Dict, List, Optional
 
 from bertkit.launch.plan import Plan
-from bertkit.processes import dies_with_parent
+from bertkit.processes import SignalTaker, dies_with_parent
 
 #: seconds that the ranks get to end by themselves after a signal
 GRACE = 15.0
@@ -61,7 +60,8 @@ def run(plan: Plan, watch: Callable[[], None]) -> Outcome:
     """
     run_directory = Path(plan.run_directory)
     started = time.monotonic()
-    with (run_directory / "mpirun.log").open("wb") as log, _Signals() as signals:
+    signals = _ToTheGroup()
+    with (run_directory / "mpirun.log").open("wb") as log, signals:
         process = subprocess.Popen(
             plan.argv,
             env=dict(plan.environment),
@@ -119,49 +119,33 @@ def first_failure(plan: Plan, launcher_code: int) -> Failure:
     return Failure(rank, host, code, words, _end_of(log), log)
 
 
-class _Signals:
-    """Takes SIGINT, SIGTERM and SIGHUP while a run lasts, and passes them on to its group.
-
-    The first is passed on as SIGTERM, on which mpirun ends its ranks in good order; the second,
-    or the end of the grace period, as SIGKILL. What is ignored, as ``nohup`` has it, stays so.
+class _ToTheGroup(SignalTaker):
+    """Ends the run's process group: first by SIGTERM, on which mpirun ends its ranks in good
+    order, at the second signal or the end of the grace period by SIGKILL.
     """
 
     def __init__(self) -> None:
-        self.received: List[int] = []
+        super().__init__()
         self._group: Optional[int] = None
         self._deadline = float("inf")
-        self._before: Dict[int, Any] = {}
-
-    def __enter__(self) -> _Signals:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                self._before[number] = signal.signal(number, self._take)
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
 
     def go_to(self, group: int) -> None:
-        """Name the run's process group; signals that came before it was known go to it now."""
+        """Name the group; a signal that came before it was known goes to it now."""
         self._group = group
         if self.received:
-            self._pass_on()
+            self.pass_on()
+
+    def pass_on(self) -> None:
+        """Ask the group to end, or make it."""
+        if self._group is not None:
+            first = len(self.received) == 1
+            _signal_group(self._group, signal.SIGTERM if first else signal.SIGKILL)
+            self._deadline = min(self._deadline, time.monotonic() + GRACE)
 
     def look_at_the_clock(self) -> None:
         """Kill the group when its grace period is over."""
         if time.monotonic() > self._deadline and self._group is not None:
             _signal_group(self._group, signal.SIGKILL)
-
-    def _take(self, number: int, _frame: Optional[FrameType]) -> None:
-        self.received.append(number)
-        self._pass_on()
-
-    def _pass_on(self) -> None:
-        if self._group is not None:
-            first = len(self.received) == 1
-            _signal_group(self._group, signal.SIGTERM if first else signal.SIGKILL)
-            self._deadline = min(self._deadline, time.monotonic() + GRACE)
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
