@@ -167,6 +167,12 @@ sys.exit(exit_code_of(run, []))
 """
 
 
+def with_default_signals() -> None:
+    """In a child: nothing is ignored, though a shell's background or nohup may have it so here."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("whole_group", [False, True], ids=["the demo alone", "its whole group"])
 def test_a_signal_reaches_the_step_once_and_the_demo_waits_for_its_end(
@@ -181,6 +187,7 @@ def test_a_signal_reaches_the_step_once_and_the_demo_waits_for_its_end(
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=with_default_signals,
     )
     assert process.stderr is not None
     assert process.stderr.readline() == "ready\n"

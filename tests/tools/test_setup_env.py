@@ -141,6 +141,12 @@ def test_tools_without_venv_is_named_with_its_package_before_anything_is_made(
     assert list(clone.glob(".venv*")) == []
 
 
+def with_default_signals() -> None:
+    """In a child: nothing is ignored, though a shell's background or nohup may have it so here."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interruption_is_one_line_and_ends_the_step_and_all_that_it_started(
     clone: Path, programs: Path, number: int
@@ -157,6 +163,7 @@ def test_an_interruption_is_one_line_and_ends_the_step_and_all_that_it_started(
         stderr=subprocess.PIPE,
         text=True,
         env={"PATH": str(programs), "HOME": str(clone)},
+        preexec_fn=with_default_signals,
     )
     with (clone / "pipe").open() as pipe:
         assert pipe.readline() == "started\n"
