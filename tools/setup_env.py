@@ -241,6 +241,9 @@ def build_horovod(environment: Environment, mpi: str, steps: Steps) -> Path:
         steps.skip(f"Horovod {HOROVOD}: built before, taken from {shelf}")
         return found[0]
     variables = environment.variables()
+    # Horovod's build compiles one file at a time where it believes that an outer make has set how
+    # many, as it does whenever `make` calls us.
+    variables.pop("MAKEFLAGS", None)
     variables.update(
         HOROVOD_WITH_TENSORFLOW="1", HOROVOD_WITH_MPI="1",
         HOROVOD_WITHOUT_PYTORCH="1", HOROVOD_WITHOUT_MXNET="1",
