@@ -1,89 +1,32 @@
-"""What the ranks' Python can import, asked of that Python itself, without importing TensorFlow."""
+"""Whether the ranks' Python fits a release: what it can import, and in which versions."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-from dataclasses import dataclass
-from pathlib import Path
-from typing import List, Mapping, Optional, Sequence
+import re
+from typing import List, Optional, Sequence
 
 from bertkit.errors import BertkitError, EnvironmentUnfit
-
-# Runs in the ranks' Python: looks modules up without importing them. TensorFlow is packaged under
-# several names.
-_PROBE = """
-import importlib.util, json, sys
-from importlib import metadata
-def there(name):
-    try:
-        return importlib.util.find_spec(name) is not None
-    except (ImportError, ValueError):
-        return False
-def version(*names):
-    for name in names:
-        try:
-            return metadata.version(name)
-        except metadata.PackageNotFoundError:
-            pass
-print(json.dumps({
-    "python": sys.version.split()[0],
-    "missing": [name for name in sys.argv[1:] if not there(name)],
-    "tensorflow": version("tensorflow-cpu", "tensorflow", "intel-tensorflow"),
-    "horovod": version("horovod", "habana-horovod"),
-    "habana": version("habana-tensorflow"),
-}))
-"""
+from bertkit.launch.node_facts import Facts
 
 _INSTALL = {
     "horovod": "make demo builds it for the CPU; in a Gaudi image it is habana-horovod",
     "habana_frameworks": "run this in a Gaudi image, or take --device cpu",
 }
-
-
-@dataclass(frozen=True)
-class Modules:
-    """The ranks' Python: its version, those of the packages that matter, what is missing."""
-
-    python: str
-    tensorflow: Optional[str]
-    horovod: Optional[str]
-    habana: Optional[str]
-    missing: Sequence[str]
-
-
-def probe(
-    python: Path, environment: Mapping[str, str], names: Sequence[str], directory: Path
-) -> Modules:
-    """Ask *python*, in the ranks' *environment* and *directory*, which of *names* it can import.
-
-    Raises:
-        EnvironmentUnfit: that Python does not run or does not answer.
-    """
-    try:
-        done = subprocess.run(
-            [str(python), "-c", _PROBE, *names], env=dict(environment), capture_output=True,
-            text=True, timeout=60, check=True, stdin=subprocess.DEVNULL, cwd=directory,
-        )  # fmt: skip
-        answer = json.loads(done.stdout)
-        return Modules(**answer)
-    except (OSError, subprocess.SubprocessError, ValueError, TypeError) as error:
-        said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
-        raise EnvironmentUnfit(
-            "the ranks' Python does not answer", where=python, why=said[-1] if said else None,
-            next_step="set BERTKIT_PYTHON to the Python that has TensorFlow",
-        ) from None  # fmt: skip
+_OTHER_RELEASE = (
+    "take the image or the checkout of the other's release: "
+    "bertkit prepare-repo --synapse-version X.Y.Z --dest NEW_DIRECTORY"
+)
 
 
 def problems(
-    found: Modules, python: Path, release: str, wanted_tensorflow: Sequence[str]
+    facts: Facts, python: str, release: Optional[str], wanted_tensorflow: Sequence[str]
 ) -> List[BertkitError]:
-    """What is missing or of the wrong version; empty if all is well.
+    """What is missing, or of the wrong version of TensorFlow; empty if all is well.
 
     Args:
-        found: see :func:`probe`.
-        python: where it was asked.
-        release: the upstream release of the checkout.
+        facts: the node's.
+        python: the ranks' interpreter there.
+        release: the upstream release of the checkout, if there is one.
         wanted_tensorflow: the versions which that release was validated with.
     """
     trouble: List[BertkitError] = [
@@ -92,32 +35,67 @@ def problems(
             where=python,
             next_step=_INSTALL.get(name, f"{python} -m pip install {name}"),
         )
-        for name in found.missing
+        for name in facts.missing or ()
         if name != "tensorflow"
     ]
-    series = {_minor(version) for version in wanted_tensorflow}
-    wanted = " or ".join(wanted_tensorflow)
-    if found.tensorflow is None:
+    wanted = f"upstream {release} wants {' or '.join(wanted_tensorflow)}"
+    if facts.tensorflow is None:
         trouble.append(
             EnvironmentUnfit(
                 "TensorFlow is missing",
                 where=python,
-                why=f"upstream {release} wants {wanted}",
+                why=wanted if wanted_tensorflow else None,
                 next_step="make demo sets one up for the CPU; a Gaudi image brings its own",
             )
         )
-    elif series and _minor(found.tensorflow) not in series:
+    elif wanted_tensorflow and minor(facts.tensorflow) not in map(minor, wanted_tensorflow):
         trouble.append(
             EnvironmentUnfit(
-                f"TensorFlow {found.tensorflow} is here",
+                f"TensorFlow {facts.tensorflow} is here",
                 where=python,
-                why=f"upstream {release} wants {wanted}",
-                next_step="take the image or the checkout of the other's release: "
-                "bertkit prepare-repo --synapse-version X.Y.Z --dest NEW_DIRECTORY",
+                why=wanted,
+                next_step=_OTHER_RELEASE,
             )
         )
     return trouble
 
 
-def _minor(version: str) -> str:
+def habana_problems(facts: Facts, python: str, release: Optional[str]) -> List[BertkitError]:
+    """Whether habana-tensorflow is of the checkout's release; its last number may differ."""
+    version = facts.version("habana-tensorflow")
+    if version is None or release is None or minor(version) == minor(release):
+        return []
+    return [
+        EnvironmentUnfit(
+            f"habana-tensorflow {version} is here, the checkout is of {release}",
+            where=python,
+            why="upstream's scripts are released together with the libraries that they call",
+            next_step=_OTHER_RELEASE,
+        )
+    ]
+
+
+def horovod_problems(facts: Facts, python: str) -> List[BertkitError]:
+    """Whether Horovod was built with the TensorFlow that is there, as far as its metadata says."""
+    built, there = facts.horovod_built_for, facts.tensorflow
+    if built is None or there is None or minor(built) == minor(there):
+        return []
+    return [
+        EnvironmentUnfit(
+            f"Horovod was built with TensorFlow {built}, TensorFlow {there} is here",
+            where=python,
+            next_step="build it again: pip install --force-reinstall --no-deps "
+            "--no-build-isolation --no-cache-dir horovod",
+        )
+    ]
+
+
+def minor(version: str) -> str:
+    """``2.13`` of ``2.13.1``."""
     return ".".join(version.split(".")[:2])
+
+
+def release_of(version: str) -> str:
+    """``1.13.0`` of ``1.13.0.463`` or ``1.13.0-ee32e42``; the whole where it is none."""
+    match = re.match(r"\d+\.\d+\.\d+", version)
+    return match.group() if match else version

@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
-from bertkit.devices.machine import gaudi_devices, system_root
 from bertkit.errors import BertkitError, DataDamaged, EnvironmentUnfit, PatchMisfit, UsageProblem
 from bertkit.launch import checkpoint as checkpoints
-from bertkit.launch import modules
+from bertkit.launch import node_ask, node_fitness
+from bertkit.launch.node_facts import Facts
 from bertkit.launch.plan import RUN_DIRECTORY, Plan, Request
 from bertkit.upstream import catalogue
 from bertkit.upstream.lock import Lock, differences
@@ -68,25 +68,6 @@ def tree_problems(repo: Path, lock: Lock, script: str) -> List[BertkitError]:
             where=repo,
             why="; ".join(changed),
             next_step=f"bertkit patches status --repo {repo}",
-        )
-    ]
-
-
-def device_problems(request: Request) -> List[BertkitError]:
-    """Whether the cards that are asked for are here."""
-    if request.device != "hpu":
-        return []
-    root = system_root()
-    devices = len(gaudi_devices(root))
-    if request.cards <= devices:
-        return []
-    return [
-        EnvironmentUnfit(
-            f"{request.cards} cards were asked for, {devices or 'none'} are here",
-            where=root / "dev",
-            next_step=f"take --cards {devices}, or ask for more habana.ai/gaudi in the pod"
-            if devices
-            else "run this where there are Gaudis, or take --device cpu",
         )
     ]
 
@@ -178,13 +159,40 @@ def resume_problems(plan: Plan, resume: bool) -> List[BertkitError]:
     return []
 
 
-def environment_problems(request: Request, plan: Plan, lock: Lock) -> List[BertkitError]:
-    """What the ranks' Python lacks for this job and this release."""
+def question(request: Request, plan: Plan, lock: Optional[Lock]) -> str:
+    """What each node of the run is asked, as the argument of ``launchers/node.py``."""
     names = _ALWAYS + request.recipe.modules + (("horovod",) if plan.ranks > 1 else ())
-    directory = Path(plan.working_directory)  # where the ranks start
-    found = modules.probe(request.python, plan.environment, names, directory)
-    wanted = catalogue.find(lock.release).tensorflow
-    return modules.problems(found, request.python, lock.release, wanted)
+    return node_ask.question(
+        directory=plan.working_directory,  # where the ranks start
+        repo=None if lock is None else str(request.repo),
+        files=(request.recipe.script,),
+        modules=names,
+        needs=plan.needs,
+        checkpoint=plan.starts_from,
+        output=plan.output,
+        open_devices=request.device == "hpu",
+    )
+
+
+def wanted(request: Request, plan: Plan, lock: Optional[Lock]) -> node_fitness.Wanted:
+    """What the run wants of each node."""
+    return node_fitness.Wanted(
+        device=request.device,
+        cards=request.cards,
+        ranks=plan.ranks,
+        release=None if lock is None else lock.release,
+        tensorflow=() if lock is None else catalogue.find(lock.release).tensorflow,
+        python=str(request.python),
+    )
+
+
+def ask(request: Request, plan: Plan, lock: Optional[Lock]) -> Facts:
+    """The facts of this machine, as the ranks will find it.
+
+    Raises:
+        EnvironmentUnfit: the ranks' Python does not answer.
+    """
+    return node_ask.ask_here(request.python, plan.environment, question(request, plan, lock))
 
 
 def checkpoint_problems(plan: Plan) -> List[BertkitError]:

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Mapping, Optional, TextIO, Tuple
 from bertkit.errors import BertkitError, EnvironmentUnfit, RunFailed, SeveralProblems
 from bertkit.files import exclusive
 from bertkit.launch import checkpoint as checkpoints
-from bertkit.launch import preflight, supervise
+from bertkit.launch import node_fitness, preflight, supervise
 from bertkit.launch.metrics import Metric, MetricsReader, evaluation, finite
 from bertkit.launch.plan import Plan, Request, make_plan
 from bertkit.launch.record import Record, put_aside
@@ -92,7 +92,6 @@ def plan_and_check(
         request = replace(request, init_checkpoint=start, remarks=tuple(remarks))
     except BertkitError as error:
         trouble.append(error)
-    trouble += preflight.device_problems(request)
     trouble += preflight.output_problems(request.output)
     try:
         plan = make_plan(request, environ)
@@ -101,8 +100,13 @@ def plan_and_check(
     trouble += preflight.data_problems(plan)
     trouble += preflight.checkpoint_problems(plan)
     trouble += preflight.resume_problems(plan, resume)
-    if lock is not None:
-        trouble += preflight.environment_problems(request, plan, lock)
+    try:
+        facts = preflight.ask(request, plan, lock)
+        wanted = preflight.wanted(request, plan, lock)
+        trouble += node_fitness.problems(facts, wanted)
+        plan = replace(plan, remarks=(*plan.remarks, *node_fitness.remarks(facts, wanted)))
+    except BertkitError as error:
+        trouble.append(error)
     return plan, lock, trouble
 
 

@@ -16,7 +16,6 @@ import pytest
 
 from bertkit.errors import EnvironmentUnfit, UsageProblem
 from bertkit.launch.plan import Plan, Request, choose_device, make_plan
-from bertkit.launch.preflight import device_problems
 from bertkit.resources import shipped
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -130,18 +129,6 @@ def test_one_card_starts_without_mpirun_and_without_horovod(
     plan = make_plan(request_for("phase2", model="large", cards=1, device="hpu"), os.environ)
     assert plan.argv[0] == sys.executable
     assert "--horovod" not in plan.script
-
-
-@pytest.mark.parametrize(("devices", "words"), [(2, "2 are here"), (0, "none are here")])
-def test_more_cards_than_there_are_devices_are_refused(
-    gaudi_image: Path, request_for: RequestFor, devices: int, words: str
-) -> None:
-    for number in range(devices, 8):
-        (gaudi_image / f"dev/accel/accel{number}").unlink()
-    (trouble,) = device_problems(request_for("phase2", cards=8, device="hpu"))
-    assert trouble.exit_code == 3
-    assert words in str(trouble)
-    assert device_problems(request_for("phase2", cards=8, device="cpu")) == []
 
 
 def test_few_cores_are_shared_by_slot_with_the_reason(
