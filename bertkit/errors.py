@@ -81,6 +81,10 @@ class DataDamaged(BertkitError):
     exit_code = 6
 
 
+class DownloadFailed(BertkitError):
+    """A file cannot be had now: unreachable, refused or cut off at each of its addresses."""
+
+
 class RunFailed(BertkitError):
     """A training run failed; carries the first failing rank's own exit code."""
 

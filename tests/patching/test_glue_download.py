@@ -12,7 +12,7 @@ import pytest
 from bertkit.patching import apply_series, load_series
 from bertkit.resources import shipped
 from tests.patching import glue
-from tests.patching.servers import Server, serving
+from tests.servers import Server, serving
 
 
 @pytest.fixture

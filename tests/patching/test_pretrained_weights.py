@@ -14,7 +14,7 @@ import pytest
 
 from bertkit.patching import apply_series, load_series
 from bertkit.resources import shipped
-from tests.patching.servers import Server, serving
+from tests.servers import Server, serving
 
 SOURCE = "TensorFlow/nlp/bert/data_preprocessing/GooglePretrainedWeightDownloader.py"
 LARGE, BASE = "uncased_L-24_H-1024_A-16", "uncased_L-12_H-768_A-12"

@@ -16,8 +16,8 @@ import pytest
 from bertkit.patching import apply_series
 from bertkit.patching.releases import parse_release
 from tests.patching import glue
-from tests.patching.servers import serving
 from tests.real.test_patches import SERIES, Checkout, checkout, every_release, mirror
+from tests.servers import serving
 
 __all__ = ["checkout", "mirror"]  # fixtures
 
