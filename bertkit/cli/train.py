@@ -67,6 +67,22 @@ _JOBS = {"1": "phase1", "2": "phase2", "mrpc": "mrpc"}
 )
 @click.option("--steps", type=click.IntRange(min=1), help="Instead of the recipe's.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the output directory.")
+@click.option(
+    "--stall-timeout",
+    type=click.FloatRange(min=0),
+    default=1800.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="End a run without a step for so long; 0: never.",
+)
+@click.option(
+    "--max-restarts",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="K",
+    help="After a failure or a stall, go on from the last checkpoint.",
+)
 @click.option("--dry-run", is_flag=True, help="Print the plan; start nothing, change nothing.")
 @click.argument("flags", nargs=-1, type=click.UNPROCESSED, metavar="[-- UPSTREAM FLAGS]")
 @common_options
@@ -82,6 +98,8 @@ def command(
     init_checkpoint: str,
     steps: Optional[int],
     resume: bool,
+    stall_timeout: float,
+    max_restarts: int,
     dry_run: bool,
     flags: Tuple[str, ...],
     as_json: bool,
@@ -94,6 +112,7 @@ def command(
       bertkit train --task mrpc --cards 8
     """
     from bertkit.launch import train
+    from bertkit.launch.attempts import Supervision
     from bertkit.launch.plan import Request, absolute, choose_device, default_output, rank_python
     from bertkit.launch.recipe import load
     from bertkit.report import tables
@@ -129,7 +148,8 @@ def command(
     train.refuse(trouble)
     assert lock is not None  # its absence is a problem, and was refused
     tables.print_start(plan)
-    result = train.execute(plan, lock)
+    supervision = Supervision(stall_timeout, max_restarts, resume)
+    result = train.execute(plan, lock, supervision)
     if as_json:
         print_json(result.as_dict())
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import json
 import re
@@ -85,6 +86,15 @@ def newest(directory: Path, passed_over: Optional[List[str]] = None) -> Optional
     if failures:
         raise failures[0]
     return None
+
+
+def wholes(directory: Path) -> List[Checkpoint]:
+    """The whole checkpoints in *directory*, newest first."""
+    found = []
+    for prefix in _prefixes(directory):
+        with contextlib.suppress(DataDamaged):
+            found.append(inspect(prefix))
+    return found
 
 
 def fits(checkpoint: Checkpoint, bert_config: Path) -> Optional[str]:

@@ -15,6 +15,12 @@ _ESTIMATOR = re.compile(r"loss = ([-+.\w]+), step = (\d+)")
 _FINAL = re.compile(r"Loss for final step: ([-+.\w]+?)\.?$")
 # "Avg total throughput = 12.34 [examples/sec]", after "***** train statistics *****"
 _EXAMPLES = re.compile(r"Avg total throughput = ([\d.]+) \[examples/sec\]")
+# "  Num steps = 28": upstream's fine-tuning scripts before they train
+_STEPS = re.compile(r"\bNum steps = (\d+)$")
+# Horovod's stall inspector, which repeats itself while nothing moves
+_STALLED = re.compile(
+    r"[Ss]talled|[Mm]issing ranks|stall_inspector|subset of ranks|more than \d+ sec"
+)
 _RESULT = re.compile(r"^(\w+) = ([-+.\w]+)$", re.MULTILINE)
 
 
@@ -72,32 +78,60 @@ class MetricsReader:
     Args:
         run_directory: the run's ``.bertkit``.
         dllogger: the script reports through dllogger (pre-training) instead of TensorFlow's log.
+
+    Attributes:
+        signs: counts what shows that rank 0 gets on: reports, and the loss that TensorFlow logs for
+            every batch, also between two reports. After the last step, every line but Horovod's
+            complaints of stalled ranks counts: evaluation has no steps.
+        total_steps: how many there will be, once the script has said so.
+        examples_per_second: the whole training's, said at its end.
+        final_loss: likewise.
+        last_finite_step, lost_at: of the loss: the last step where it was a number, and the first
+            one where it was none, if there was one.
     """
 
     def __init__(self, run_directory: Path, *, dllogger: bool) -> None:
         self._dllogger = dllogger
         self._dllog = Tail(run_directory / "dllog" / "0.json")
         self._log = Tail(run_directory / "ranks" / "0.log")
+        self.signs = 0
+        self.total_steps: Optional[int] = None
         self.examples_per_second: Optional[float] = None
         self.final_loss: Optional[float] = None
+        self.last_finite_step: Optional[int] = None
+        self.lost_at: Optional[int] = None
 
     def read(self) -> List[Metric]:
         """What is new since the last call, in the order of steps."""
-        if self._dllogger:
-            return [metric for line in self._dllog.lines() for metric in _from_dllogger(line)]
-        found = []
-        for line in self._log.lines():
-            match = _EXAMPLES.search(line)
-            if match and self.examples_per_second is None:
-                self.examples_per_second = float(match.group(1))  # training's; evaluation's follows
-            match = _FINAL.search(line)
-            if match:
-                self.final_loss = _number(match.group(1))
-            match = _ESTIMATOR.search(line)
-            loss = _number(match.group(1)) if match else None
-            if match and loss is not None:
-                found.append(Metric(step=int(match.group(2)), loss=loss))
-        return found
+        reported = [metric for line in self._dllog.lines() for metric in _from_dllogger(line)]
+        logged = [metric for line in self._log.lines() for metric in self._from_log(line)]
+        self.signs += len(reported) + len(logged)
+        for metric in [*logged, *reported]:
+            if math.isfinite(metric.loss):
+                self.last_finite_step = max(self.last_finite_step or 0, metric.step)
+            elif self.lost_at is None:
+                self.lost_at = metric.step
+        return reported if self._dllogger else logged
+
+    def _from_log(self, line: str) -> Iterator[Metric]:
+        match = _ESTIMATOR.search(line)
+        loss = _number(match.group(1)) if match else None
+        if match and loss is not None:
+            yield Metric(step=int(match.group(2)), loss=loss)
+            return
+        if self.final_loss is not None and line.strip() and not _STALLED.search(line):
+            self.signs += 1
+        match = _EXAMPLES.search(line)
+        if match and self.examples_per_second is None:
+            self.examples_per_second = float(match.group(1))  # training's; evaluation's follows
+        match = _FINAL.search(line)
+        if match:
+            self.final_loss = _number(match.group(1))
+            if self.final_loss is not None and not math.isfinite(self.final_loss):
+                self.lost_at = self.lost_at or self.last_finite_step or 0
+        match = _STEPS.search(line)
+        if match and self.total_steps is None:
+            self.total_steps = int(match.group(1))
 
 
 def evaluation(output: Path) -> Dict[str, float]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import List, Optional, Tuple
 
 from bertkit.errors import BertkitError, DataDamaged, EnvironmentUnfit, PatchMisfit, UsageProblem
 from bertkit.launch import checkpoint as checkpoints
-from bertkit.launch import node_ask, node_fitness
+from bertkit.launch import node_ask, node_fitness, record
 from bertkit.launch.node_facts import Facts
 from bertkit.launch.plan import RUN_DIRECTORY, Plan, Request
 from bertkit.upstream import catalogue
@@ -49,7 +48,7 @@ def starting_point(
             where=before,
             next_step=f"train {starts_from} first, or name one: --init-checkpoint PREFIX",
         )
-    earlier = earlier_run(before)
+    earlier = record.read(before)
     if earlier is not None and earlier["state"] != "done":
         remarks.append(f"{starts_from} is not finished ({earlier['state']}): step {found.step}")
     return found.prefix, remarks
@@ -112,15 +111,6 @@ def output_problems(output: Path) -> List[BertkitError]:
     ]
 
 
-def earlier_run(output: Path) -> Optional[Dict[str, Any]]:
-    """The record of the run that *output* holds, as far as it can be read."""
-    try:
-        record = json.loads((output / RUN_DIRECTORY / "run.json").read_text(encoding="utf-8"))
-        return record if record["state"] and record["plan"]["job"] else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
 def resume_problems(plan: Plan, resume: bool) -> List[BertkitError]:
     """Whether what lies in the output directory and ``--resume`` fit together."""
     output = Path(plan.output)
@@ -131,7 +121,7 @@ def resume_problems(plan: Plan, resume: bool) -> List[BertkitError]:
         why = "TensorFlow would go on from its last checkpoint"
         hint = "--resume goes on with it; --output DIR takes another place"
         return [_refused("the output directory already holds a run", plan, why, hint)]
-    earlier = earlier_run(output)
+    earlier = record.read(output)
     if earlier is None and not holds_checkpoints:
         return [_refused("there is no run to resume", plan, None, "leave --resume out")]
     if earlier is not None:

@@ -1,0 +1,225 @@
+"""What can happen to a run overnight, done for real: how it ends, what it says, what is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Callable
+
+import pytest
+
+from bertkit.errors import RunFailed
+from bertkit.launch import attempts, follow, train
+from bertkit.launch.attempts import Supervision
+from bertkit.launch.plan import Plan, Request, make_plan
+from bertkit.upstream.lock import read_lock
+from tests.launch.runs import needs_mpirun, record_of, script, with_in_command_line
+
+RequestFor = Callable[..., Request]
+
+
+@pytest.fixture
+def plan_with(repo: Path, request_for: RequestFor) -> Callable[..., Plan]:
+    """A plan for phase 1 whose script ends with the given lines."""
+
+    def make(then: str, **changes: object) -> Plan:
+        (repo / "TensorFlow/nlp/bert/run_pretraining.py").write_text(script(then))
+        return make_plan(request_for("phase1", **changes), os.environ)
+
+    return make
+
+
+def failure_of(plan: Plan, repo: Path, **how: float) -> RunFailed:
+    """How the run of *plan* fails; none of its processes may be left."""
+    with pytest.raises(RunFailed) as failure:
+        train.execute(plan, read_lock(repo), Supervision(**how))  # type: ignore[arg-type]
+    assert with_in_command_line(plan.output) == set()
+    return failure.value
+
+
+@needs_mpirun
+def test_a_stopped_rank_ends_the_run_with_124_and_is_named(
+    plan_with: Callable[..., Plan], repo: Path
+) -> None:
+    plan = plan_with(
+        "def waits():\n"
+        "    time.sleep(600)\n"
+        "report(1); save(); everybody_is_here(2)\n"
+        "if rank == '1': os.kill(os.getpid(), signal.SIGSTOP)\n"
+        "waits()",
+        cards=2,
+    )
+    failure = failure_of(plan, repo, stall_timeout=3.0)
+    assert failure.exit_code == 124
+    assert "rank 1 on" in failure.what
+    assert "is stopped: the script, process" in failure.what
+    assert failure.why is not None
+    assert "rank 0 on" in failure.why
+    assert "waits (" in failure.why
+    ranks = Path(plan.run_directory) / "ranks"
+    for rank in (0, 1):
+        assert "most recent call first" in (ranks / f"{rank}.stack").read_text()
+    assert record_of(plan)["exit_code"] == 124
+
+
+@needs_mpirun
+def test_a_deadlock_leaves_the_stacks_of_all_ranks(
+    plan_with: Callable[..., Plan], repo: Path
+) -> None:
+    plan = plan_with(
+        "import threading\n"
+        "def rank_waits_for_ever():\n"
+        "    threading.Lock().acquire() and threading.Event().wait()\n"
+        "everybody_is_here(2)\n"
+        "rank_waits_for_ever()",
+        cards=2,
+    )
+    failure = failure_of(plan, repo, stall_timeout=3.0)
+    assert failure.exit_code == 124
+    for rank in (0, 1):
+        stack = (Path(plan.run_directory) / f"ranks/{rank}.stack").read_text()
+        assert "rank_waits_for_ever" in stack
+
+
+def test_a_run_that_makes_steps_is_not_hung(plan_with: Callable[..., Plan], repo: Path) -> None:
+    plan = plan_with(
+        "for step in range(1, 9):\n"
+        "    print('INFO:tensorflow:loss = 9.5, step = %d (0.4 sec)' % step, flush=True)\n"
+        "    time.sleep(0.4)\n"
+        "save()"
+    )
+    result = train.execute(plan, read_lock(repo), Supervision(stall_timeout=2.0))
+    assert result.checkpoint is not None
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_a_lost_loss_is_no_success(plan_with: Callable[..., Plan], repo: Path, saved: bool) -> None:
+    plan = plan_with(
+        "report(1); report(2); report(3)\n"
+        + ("save(2)\n" if saved else "")
+        + "report(4, float('nan')); save(5)"
+    )
+    failure = failure_of(plan, repo)
+    assert failure.exit_code == 1
+    assert "the loss is not a number any more (step 4)" in failure.what
+    said = f"{failure.why} {failure.next_step}"
+    assert ("model.ckpt-2" in said) == saved
+    assert "model.ckpt-5" not in said
+    record = record_of(plan)
+    assert (record["state"], record["result"]["good_until"]) == ("failed", 2)
+
+
+def test_a_run_that_trains_on_with_a_lost_loss_is_ended(
+    plan_with: Callable[..., Plan], repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "PATIENCE", 0.2)
+    plan = plan_with("report(1); report(2, float('nan')); time.sleep(600)")
+    assert failure_of(plan, repo).exit_code == 1
+
+
+def test_upstreams_own_code_is_passed_on_when_it_gives_up_over_a_lost_loss(
+    plan_with: Callable[..., Plan], repo: Path
+) -> None:
+    plan = plan_with(
+        "report(1); report(2, float('nan'))\n"
+        "print('tensorflow_estimator...NanLossDuringTrainingError: NaN loss during training.')\n"
+        "sys.exit(33)"
+    )
+    failure = failure_of(plan, repo, max_restarts=3)
+    assert failure.exit_code == 33
+    assert "not a number" in failure.what
+    assert len(record_of(plan)["attempts"]) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits as Linux has them")
+def test_a_full_disk_is_said_and_the_last_checkpoint_is_still_whole(
+    plan_with: Callable[..., Plan], repo: Path
+) -> None:
+    plan = plan_with(
+        "import resource\n"
+        "save(3)\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "with open(flags['output_dir'] + '/model.ckpt-6.data-00000-of-00001', 'wb') as part:\n"
+        "    part.write(bytes(1 << 20))"
+    )
+    failure = failure_of(plan, repo, max_restarts=3)
+    assert failure.exit_code == 1
+    assert "the disk is full" in str(failure.why)
+    assert "goes on from step 3" in str(failure.next_step)
+    assert len(record_of(plan)["attempts"]) == 1
+
+
+def test_a_rank_without_memory_is_said(plan_with: Callable[..., Plan], repo: Path) -> None:
+    plan = plan_with(
+        "import resource\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (1 << 29, 1 << 29))\n"
+        "taken = [bytearray(1 << 26) for _ in range(64)]"
+    )
+    failure = failure_of(plan, repo)
+    assert failure.exit_code == 1
+    assert "memory" in str(failure.why)
+
+
+def test_a_failed_run_starts_again_from_its_last_whole_checkpoint(
+    plan_with: Callable[..., Plan], repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "PAUSE", 0.0)
+    plan = plan_with(
+        "there = os.path.exists(flags['output_dir'] + '/model.ckpt-5.index')\n"
+        "report(1); save(5)\n"
+        "half = flags['output_dir'] + '/model.ckpt-6'\n"
+        "if not there:\n"
+        "    open(half + '.index', 'w').close(); os.mkdir(half + '_temp')\n"
+        "    print('it breaks', flush=True); os.kill(os.getpid(), signal.SIGKILL)\n"
+        "assert not os.path.exists(half + '.index') and not os.path.exists(half + '_temp')\n"
+        "assert 'model.ckpt-5' in open(flags['output_dir'] + '/checkpoint').read()\n"
+        "save(7)"
+    )
+    result = train.execute(plan, read_lock(repo), Supervision(max_restarts=1))
+    assert result.steps == 7
+    record = record_of(plan)
+    assert [each["exit_code"] for each in record["attempts"]] == [137, 0]
+    assert [each["from_step"] for each in record["attempts"]] == [None, 5]
+    earlier = Path(record["attempts"][0]["logs"])
+    assert "it breaks" in (earlier / "ranks/0.log").read_text()
+    assert (earlier / "checkpoints/model.ckpt-6.index").exists()
+
+
+def test_restarts_that_are_used_up_pass_on_the_last_code(
+    plan_with: Callable[..., Plan], repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "PAUSE", 0.0)
+    plan = plan_with(
+        "count = flags['output_dir'] + '/count'\n"
+        "before = len(open(count).read()) if os.path.exists(count) else 0\n"
+        "open(count, 'a').write('x')\n"
+        "sys.exit(50 + before)"
+    )
+    assert failure_of(plan, repo, max_restarts=2).exit_code == 52
+    assert [each["exit_code"] for each in record_of(plan)["attempts"]] == [50, 51, 52]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "FATAL Flags parsing error: Unknown command line flag 'x'",
+        "tensorflow.python.framework.errors_impl.DataLossError: corrupted record at 0",
+        "ValueError: Couldn't load: Unsuccessful TensorSliceReader constructor",
+    ],
+)
+def test_what_would_only_happen_again_is_not_started_again(
+    plan_with: Callable[..., Plan], repo: Path, words: str
+) -> None:
+    plan = plan_with(f"print({words!r}); sys.exit(1)")
+    assert failure_of(plan, repo, max_restarts=3).exit_code == 1
+    assert len(record_of(plan)["attempts"]) == 1
+
+
+def test_a_killed_rank_is_told_in_words(plan_with: Callable[..., Plan], repo: Path) -> None:
+    plan = plan_with("os.kill(os.getpid(), signal.SIGKILL)")
+    failure = failure_of(plan, repo)
+    assert failure.exit_code == 128 + signal.SIGKILL
+    assert "SIGKILL (killed by someone, or by the kernel" in failure.what
