@@ -3,8 +3,8 @@
 TensorFlow goes on from what a directory's ``checkpoint`` file names, and from nothing at all where
 that is missing. Every rank has its own directory; Horovod then broadcasts rank 0's state, step
 included. But a rank whose own newest checkpoint has the last step trains nothing ("Skipping
-training since max_steps has already saved") and never comes to the broadcast: the others wait for
-it for ever. So no rank may be ahead of rank 0.
+training since max_steps has already saved") and ends, and the others fail at the broadcast (seen
+with 1.13.0). So no rank may be ahead of rank 0.
 
 Nothing is deleted: what is in the way is moved.
 """

@@ -145,25 +145,25 @@ def put_aside(run_directory: Path, place: Path, *, with_record: bool) -> None:
 def fingerprint(path: Path) -> Optional[Dict[str, Any]]:
     """Number, bytes and a hash of the files at *path*; None if nothing is there.
 
-    The hash is over names and sizes, and over contents too where they are few (``contents``): a
-    training set has terabytes. The stage's manifest has the contents'.
+    ``sha256`` is over names and sizes: a training set has terabytes. ``contents`` is over what the
+    files hold, where that is little; else None: the stage's manifest has it.
     """
     if not path.exists():
         return None
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     sizes = [file.stat().st_size for file in files]
-    contents = sum(sizes) <= _READ
+    contents = hashlib.sha256() if sum(sizes) <= _READ else None
     digest = hashlib.sha256()
     for file, size in zip(files, sizes):
         digest.update(f"{file.name}\0{size}\n".encode())
-        if contents:
-            digest.update(file.read_bytes())
+        if contents is not None:
+            contents.update(file.read_bytes())
     return {
         "path": str(path),
         "files": len(files),
         "bytes": sum(sizes),
-        "contents": contents,
         "sha256": digest.hexdigest(),
+        "contents": None if contents is None else contents.hexdigest(),
     }
 
 
