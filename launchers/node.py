@@ -156,6 +156,7 @@ def devices(question: Question) -> List[Dict[str, Any]]:
                 "status": text(card / "status"),
                 "pci": pci,
                 "numa": None if numa is None or numa < 0 else numa,
+                "module": number(card / "module_id"),
                 "driver": text(card / "driver_ver"),
                 "refused": refused(path) if question.get("open_devices") and first else None,
                 "holders": holders[str(path)],

@@ -1,4 +1,4 @@
-"""``bertkit train``: pre-training and fine-tuning on 1 to 8 cards."""
+"""``bertkit train``: pre-training and fine-tuning on 1 to 8 cards, on one node or several."""
 
 from __future__ import annotations
 
@@ -21,7 +21,17 @@ _JOBS = {"1": "phase1", "2": "phase2", "mrpc": "mrpc"}
     type=click.IntRange(1, 8),
     default=1,
     show_default=True,
-    help="Ranks on this machine, one card each.",
+    help="Ranks on each node, one card each.",
+)
+@click.option(
+    "--nodes",
+    type=click.IntRange(1, 1024),
+    help="How many nodes [default: all of the hostfile or the MPIJob; else this machine].",
+)
+@click.option(
+    "--hostfile",
+    type=click.Path(path_type=Path),
+    help="The nodes, one a line: NAME slots=N. An MPIJob brings its own.",
 )
 @click.option(
     "--device",
@@ -83,6 +93,20 @@ _JOBS = {"1": "phase1", "2": "phase2", "mrpc": "mrpc"}
     metavar="K",
     help="After a failure or a stall, go on from the last checkpoint.",
 )
+@click.option(
+    "--wait-for-nodes",
+    type=click.FloatRange(min=0),
+    default=300,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long other nodes get to answer.",
+)
+@click.option("--ssh-port", type=click.IntRange(1, 65535), help="Where the nodes' sshd listens.")
+@click.option(
+    "--scale-out",
+    type=click.Choice(["gaudi", "host"]),
+    help="Whose network joins Gaudi nodes [default: host if HCCL_OVER_TCP or _OFI is set].",
+)
 @click.option("--dry-run", is_flag=True, help="Print the plan; start nothing, change nothing.")
 @click.argument("flags", nargs=-1, type=click.UNPROCESSED, metavar="[-- UPSTREAM FLAGS]")
 @common_options
@@ -90,6 +114,8 @@ def command(
     phase: Optional[str],
     task: Optional[str],
     cards: int,
+    nodes: Optional[int],
+    hostfile: Optional[Path],
     device: str,
     model: str,
     repo: Path,
@@ -100,11 +126,14 @@ def command(
     resume: bool,
     stall_timeout: float,
     max_restarts: int,
+    wait_for_nodes: float,
+    ssh_port: Optional[int],
+    scale_out: Optional[str],
     dry_run: bool,
     flags: Tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Run pre-training or fine-tuning on 1 to 8 cards.
+    """Run pre-training or fine-tuning on 1 to 8 cards of this machine or of each of several nodes.
 
     \b
       bertkit train --phase 1 --cards 8
@@ -113,18 +142,20 @@ def command(
     """
     from bertkit.launch import train
     from bertkit.launch.attempts import Supervision
-    from bertkit.launch.plan import Request, absolute, choose_device, default_output, rank_python
+    from bertkit.launch.hosts import choose, locate
+    from bertkit.launch.plan import Request, absolute, default_output, rank_python
     from bertkit.launch.recipe import load
     from bertkit.report import tables
 
     if (phase is None) == (task is None):
         raise click.UsageError("say one of --phase 1, --phase 2 and --task mrpc")
     job = _JOBS[phase or task or ""]
+    location = locate(os.environ, None if hostfile is None else absolute(hostfile))
     request = Request(
         recipe=load(job),
         model=model,
         cards=cards,
-        device=choose_device(device),
+        device=device,
         repo=absolute(repo),
         data=absolute(data),
         output=absolute(output) if output else default_output(job, os.environ),
@@ -132,9 +163,18 @@ def command(
         steps=steps,
         extra_flags=flags,
         python=rank_python(os.environ),
+        location=location,
+        hosts=choose(location, nodes, cards),
+        ssh_port=ssh_port,
+        scale_out=scale_out,
     )
     plan, lock, trouble = train.plan_and_check(
-        request, os.environ, resume=resume, init_checkpoint=init_checkpoint
+        request,
+        os.environ,
+        resume=resume,
+        init_checkpoint=init_checkpoint,
+        dry_run=dry_run,
+        patience=wait_for_nodes,
     )
     if plan is None:
         train.refuse(trouble)

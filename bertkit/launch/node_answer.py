@@ -90,6 +90,7 @@ def _device(value: Any) -> Device:
         status=_text(raw["status"]),
         pci=_text(raw["pci"], r"[0-9a-fA-F:.]{7,16}"),
         numa=_count(raw["numa"]),
+        module=_count(raw["module"]),
         driver=_text(raw["driver"]),
         refused=_text(raw["refused"]),
         holders=tuple(

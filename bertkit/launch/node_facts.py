@@ -13,6 +13,8 @@ from typing import Mapping, Optional, Tuple
 class Device:
     """One Gaudi: its device node's name, what the driver says of it, and who has it open.
 
+    Local rank N opens the card whose ``module`` is N; only newer drivers tell it.
+
     ``refused`` is why it did not open, where that was tried (``busy``); ``holders`` are processes
     as ``PID COMMAND``.
     """
@@ -21,6 +23,7 @@ class Device:
     status: Optional[str]
     pci: Optional[str]
     numa: Optional[int]
+    module: Optional[int]
     driver: Optional[str]
     refused: Optional[str]
     holders: Tuple[str, ...]

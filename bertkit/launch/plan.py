@@ -72,6 +72,16 @@ class Request:
         """Ranks on all nodes together."""
         return self.cards * max(1, len(self.hosts))
 
+    @property
+    def by_kubectl(self) -> bool:
+        """Whether the nodes are reached by ``kubectl exec``."""
+        return self.location.kind == "mpijob-v1"
+
+    def ssh_port_from(self, environ: Mapping[str, str]) -> Optional[int]:
+        """The port that ssh must be told, by the caller's *environ* too; None: ssh's own."""
+        in_pods = self.location.in_pods
+        return ssh_port(environ, self.ssh_port, in_pods=in_pods, hpu=self.device == "hpu")
+
 
 @dataclass(frozen=True)
 class Derivation:
@@ -254,8 +264,7 @@ def make_plan(
 def _environment(
     request: Request, environ: Mapping[str, str], machine: Machine
 ) -> Tuple[Dict[str, str], List[str]]:
-    by_kubectl = request.location.kind == "mpijob-v1"
-    environment = device_environment.inherited(environ, kubectl=by_kubectl)
+    environment = device_environment.inherited(environ, kubectl=request.by_kubectl)
     if request.device == "hpu":
         added, remarks = device_environment.for_hpu(environment, request.repo)
         if len(request.hosts) > 1:
@@ -287,12 +296,11 @@ def _binding(request: Request, machine: Machine) -> mpi.Binding:
 def _network(request: Request, environ: Mapping[str, str]) -> mpi.Network:
     if not request.hosts:
         return mpi.Network()
-    in_pods = request.location.in_pods
     return mpi.Network(
         hosts=tuple(host.name for host in request.hosts),
-        ssh_port=ssh_port(environ, request.ssh_port, in_pods=in_pods, hpu=request.device == "hpu"),
+        ssh_port=request.ssh_port_from(environ),
         # Upstream's own variable for it; Open MPI's reaches mpirun by itself.
-        interfaces=None if in_pods else environ.get("MPI_TCP_INCLUDE"),
+        interfaces=None if request.location.in_pods else environ.get("MPI_TCP_INCLUDE"),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import List, Mapping, Optional, Tuple
 
 from bertkit.errors import BertkitError, DataDamaged, EnvironmentUnfit, PatchMisfit, UsageProblem
 from bertkit.launch import checkpoint as checkpoints
@@ -149,8 +149,16 @@ def resume_problems(plan: Plan, resume: bool) -> List[BertkitError]:
     return []
 
 
-def question(request: Request, plan: Plan, lock: Optional[Lock]) -> str:
-    """What each node of the run is asked, as the argument of ``launchers/node.py``."""
+def question(
+    request: Request,
+    plan: Plan,
+    lock: Optional[Lock],
+    probe: Optional[Mapping[str, str]] = None,
+) -> str:
+    """What each node of the run is asked, as the argument of ``launchers/node.py``.
+
+    *probe* is a file to look for in the output directory.
+    """
     names = _ALWAYS + request.recipe.modules + (("horovod",) if plan.ranks > 1 else ())
     return node_ask.question(
         directory=plan.working_directory,  # where the ranks start
@@ -160,6 +168,7 @@ def question(request: Request, plan: Plan, lock: Optional[Lock]) -> str:
         needs=plan.needs,
         checkpoint=plan.starts_from,
         output=plan.output,
+        probe=probe,
         open_devices=request.device == "hpu",
     )
 

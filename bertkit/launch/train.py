@@ -8,27 +8,42 @@ from typing import Any, List, Mapping, Optional, Tuple
 
 from bertkit.errors import BertkitError, EnvironmentUnfit, SeveralProblems
 from bertkit.files import exclusive
-from bertkit.launch import attempts, node_fitness, preflight
+from bertkit.launch import attempts, node_fitness, preflight, roll_call
 from bertkit.launch import checkpoint as checkpoints
 from bertkit.launch.attempts import Supervision
+from bertkit.launch.nodes import PATIENCE
 from bertkit.launch.plan import Plan, Request, make_plan
 from bertkit.launch.result import Result as Result
 from bertkit.upstream.lock import Lock, read_lock
 
 
 def plan_and_check(
-    request: Request, environ: Mapping[str, str], *, resume: bool, init_checkpoint: str
+    request: Request,
+    environ: Mapping[str, str],
+    *,
+    resume: bool,
+    init_checkpoint: str,
+    dry_run: bool = False,
+    patience: float = PATIENCE,
 ) -> Tuple[Optional[Plan], Optional[Lock], List[BertkitError]]:
     """The plan of *request* if it can be made, and everything that stands in its way.
 
     Args:
-        request: its ``init_checkpoint`` is filled in here.
+        request: its ``init_checkpoint`` and a device that is ``auto`` are filled in here.
         environ: the caller's environment.
         resume: the output directory may hold a run.
         init_checkpoint: a prefix, ``auto`` or ``none``.
+        dry_run: change nothing; other nodes are asked once.
+        patience: seconds that other nodes get to answer.
     """
     trouble: List[BertkitError] = []
     lock = None
+    present = roll_call.alone(request)
+    try:
+        present = roll_call.call(request, environ, 0 if dry_run else patience)
+    except BertkitError as error:
+        trouble.append(error)
+    request = present.request
     try:
         lock = read_lock(request.repo)
         trouble += preflight.tree_problems(request.repo, lock, request.recipe.script)
@@ -46,7 +61,7 @@ def plan_and_check(
         trouble.append(error)
     trouble += preflight.output_problems(request.output)
     try:
-        plan = make_plan(request, environ)
+        plan = make_plan(request, environ, present.machine)
     except BertkitError as error:
         return None, lock, [*trouble, error]
     trouble += preflight.data_problems(plan)
@@ -54,9 +69,13 @@ def plan_and_check(
     trouble += preflight.resume_problems(plan, resume)
     try:
         facts = preflight.ask(request, plan, lock)
-        wanted = preflight.wanted(request, plan, lock)
-        trouble += node_fitness.problems(facts, wanted)
-        plan = replace(plan, remarks=(*plan.remarks, *node_fitness.remarks(facts, wanted)))
+        if not request.hosts:
+            wanted = preflight.wanted(request, plan, lock)
+            trouble += node_fitness.problems(facts, wanted)
+            plan = replace(plan, remarks=(*plan.remarks, *node_fitness.remarks(facts, wanted)))
+        elif present.machine is not None:  # they have answered
+            plan, problems = roll_call.inspect(request, plan, lock, facts, probe=not dry_run)
+            trouble += problems
     except BertkitError as error:
         trouble.append(error)
     return plan, lock, trouble

@@ -84,7 +84,8 @@ def print_results(results: Sequence[Result]) -> None:
 
 def _where(plan: Plan) -> str:
     noun = {"hpu": "HPU", "cpu": "CPU rank"}[plan.device]
-    return f"{plan.ranks} {noun}{'s' if plan.ranks > 1 else ''}"
+    ranks = f"{plan.ranks} {noun}{'s' if plan.ranks > 1 else ''}"
+    return f"{ranks} on {len(plan.hosts)} nodes" if len(plan.hosts) > 1 else ranks
 
 
 def _fell(first: Optional[float], last: Optional[float]) -> str:

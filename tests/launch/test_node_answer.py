@@ -22,7 +22,7 @@ def answer() -> Dict[str, Any]:
     )
     facts: Dict[str, Any] = json.loads(done.stdout)
     facts["devices"] = [
-        {"name": "accel0", "status": "operational", "pci": "0000:19:00.0", "numa": 0,
+        {"name": "accel0", "status": "operational", "pci": "0000:19:00.0", "numa": 0, "module": 0,
          "driver": "1.13.0-ee32e42", "refused": None, "holders": [{"pid": 7, "command": "x"}]},
     ]  # fmt: skip
     return facts

@@ -16,7 +16,7 @@ WANTED = Wanted("hpu", cards=8, ranks=8, release="1.13.0", tensorflow=("2.13.1",
 
 
 def card(number: int, **other: Any) -> Device:
-    found = Device(f"accel{number}", "operational", f"0000:{19 + number}:00.0", number // 4,
+    found = Device(f"accel{number}", "operational", f"0000:{19 + number}:00.0", number // 4, None,
                    "1.13.0-ee32e42", None, ())  # fmt: skip
     return replace(found, **other)
 

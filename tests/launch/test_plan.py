@@ -14,7 +14,10 @@ from typing import Callable, Optional
 
 import pytest
 
+from bertkit.devices.machine import Cores
 from bertkit.errors import EnvironmentUnfit, UsageProblem
+from bertkit.launch import mpi
+from bertkit.launch.hosts import choose, locate
 from bertkit.launch.plan import Plan, Request, choose_device, make_plan
 from bertkit.resources import shipped
 
@@ -59,6 +62,56 @@ def test_the_command_and_environment_on_a_gaudi_are_the_documented_ones(
     if REMAKE:
         golden.write_text(actual)
     assert json.loads(actual) == json.loads(golden.read_text())
+
+
+FOUR_NODES = {
+    "mpijob-v2beta1": "\n".join(f"bert-worker-{n}.bert.me.svc slots=8" for n in range(4)),
+    "mpijob-v1": "\n".join(f"bert-worker-{n} slots=8" for n in range(4)),
+    "hosts": "\n".join(f"10.10.102.{n} slots=8" for n in range(181, 185)),
+}
+
+
+@pytest.mark.parametrize("kind", list(FOUR_NODES))
+def test_the_command_and_environment_on_4_nodes_are_the_documented_ones(
+    kind: str, gaudi_image: Path, request_for: RequestFor, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    hostfile = gaudi_image / "hostfile"
+    hostfile.write_text(FOUR_NODES[kind])
+    for program in ("ssh", "kubexec.sh"):
+        (gaudi_image / program).write_text("#!/bin/sh\n")
+        (gaudi_image / program).chmod(0o755)
+    monkeypatch.setenv("PATH", str(gaudi_image))
+    if kind == "hosts":
+        monkeypatch.setenv("MPI_TCP_INCLUDE", "eno1")
+        monkeypatch.setenv("HCCL_OVER_TCP", "1")
+    else:  # as the MPI operator sets them in its launcher
+        monkeypatch.setenv("K_MPI_JOB_ROLE", "launcher")
+        monkeypatch.setenv("OMPI_MCA_orte_default_hostfile", str(hostfile))
+        monkeypatch.setenv("OMPI_MCA_orte_keep_fqdn_hostnames", "true")
+    if kind == "mpijob-v1":
+        monkeypatch.setenv("OMPI_MCA_plm_rsh_agent", str(gaudi_image / "kubexec.sh"))
+    location = locate(os.environ, hostfile if kind == "hosts" else None)
+    assert location.kind == kind
+    request = request_for(
+        "phase1", model="large", cards=8, device="hpu",
+        location=location, hosts=choose(location, None, 8),
+    )  # fmt: skip
+    actual = portable(make_plan(request, os.environ), tmp_path)
+    golden = GOLDEN / f"phase1-4x8-hpu-{kind}.json"
+    if REMAKE:
+        golden.write_text(actual)
+    assert json.loads(actual) == json.loads(golden.read_text())
+
+
+def test_cards_whose_numa_nodes_do_not_rise_are_not_bound(gaudi_image: Path) -> None:
+    cores = Cores(physical=48, sockets=2, source="test")
+    as_usual = mpi.binding_for_hpu(8, 8, cores, (0, 0, 0, 0, 1, 1, 1, 1))
+    assert "ppr:4:socket:PE=6" in as_usual.arguments
+    crossed = mpi.binding_for_hpu(8, 8, cores, (1, 1, 1, 1, 0, 0, 0, 0))
+    assert crossed.arguments == ("--bind-to", "none", "--map-by", "slot")
+    assert "NUMA nodes 1, 1, 1, 1, 0, 0, 0, 0" in crossed.reason
+    assert mpi.binding_for_hpu(8, 8, cores, (None,) * 8) == as_usual
 
 
 def test_phase_2_on_8_cards_is_bound_exported_and_scaled_as_documented(

@@ -1,0 +1,120 @@
+"""The nodes of a run: who is there, before there is a plan, and who is fit, before it starts."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Mapping, Optional, Sequence, Tuple
+
+from bertkit.devices import environment as device_environment
+from bertkit.devices.machine import Machine
+from bertkit.errors import BertkitError, EnvironmentUnfit
+from bertkit.launch import node_ask, preflight, survey
+from bertkit.launch.node_facts import Facts
+from bertkit.launch.nodes import Nodes
+from bertkit.launch.plan import Plan, Request, choose_device
+from bertkit.launch.transport import Transport, find
+from bertkit.upstream.lock import Lock
+
+#: seconds for a second answer of nodes that have answered once
+_ANSWER_AGAIN = 60.0
+
+
+@dataclass(frozen=True)
+class Present:
+    """A request whose nodes have answered.
+
+    Attributes:
+        request: with the device that was found.
+        machine: what a plan may count on at each node; None: this machine.
+    """
+
+    request: Request
+    machine: Optional[Machine] = None
+
+
+def alone(request: Request) -> Present:
+    """The request as this machine alone would have it."""
+    return Present(replace(request, device=choose_device(request.device)))
+
+
+def call(request: Request, environ: Mapping[str, str], patience: float) -> Present:
+    """Wait for the nodes of *request*, and look what machines they are.
+
+    The launcher of an MPIJob has no cards: whether there are Gaudis, and how many cores each may
+    have, only the workers know.
+
+    Args:
+        request: what is wanted.
+        environ: the caller's environment.
+        patience: seconds that the nodes get.
+
+    Raises:
+        EnvironmentUnfit: names the nodes that did not answer, or there is nothing to reach them
+            with.
+    """
+    if not request.location.in_pods:
+        # On bare machines the launcher is like the nodes, and mostly one of them.
+        request = alone(request).request
+    if not request.hosts:
+        return Present(request)
+    environment = device_environment.inherited(environ, kubectl=request.by_kubectl)
+    transport = find(environment, request.ssh_port_from(environ))
+    answers = nodes_of(request, transport, environment).ask(node_ask.question(), patience)
+    if request.device == "auto":
+        there = any(facts.devices for facts in answers.values())
+        request = replace(request, device="hpu" if there else "cpu")
+    return Present(request, survey.least(answers.values()))
+
+
+def inspect(
+    request: Request, plan: Plan, lock: Optional[Lock], here: Facts, *, probe: bool
+) -> Tuple[Plan, Sequence[BertkitError]]:
+    """Look at every node of *plan* through the way that mpirun will take.
+
+    Args:
+        request: what was asked for.
+        plan: made from it.
+        lock: of the checkout, if it could be read.
+        here: this machine's own facts.
+        probe: find out by a small file whether the nodes see the same output directory; else it
+            is taken for granted.
+
+    Returns:
+        The plan with what was found out taken in, and what stands in its way.
+
+    Raises:
+        EnvironmentUnfit: a node that was there does not answer any more.
+    """
+    output = Path(plan.output)
+    nodes = nodes_of(request, Transport(plan.agent), plan.environment)
+    with survey.probe_file(output) if probe else nullcontext() as looked_for:
+        answers = nodes.ask(preflight.question(request, plan, lock, looked_for), _ANSWER_AGAIN)
+    found = survey.judge(here, answers, preflight.wanted(request, plan, lock), output)
+    said = list(found.remarks)
+    problems = list(found.problems)
+    environment = dict(plan.environment)
+    if not found.shared and request.location.in_pods:
+        problems.append(
+            EnvironmentUnfit(
+                "the launcher and the workers do not share the output directory",
+                where=output,
+                why="checkpoints and the ranks' logs would be lost with the pods",
+                next_step="mount the same volumes in the launcher and the workers",
+            )
+        )
+    elif not found.shared:
+        environment["BERTKIT_OUTPUT_SHARED"] = "0"
+        said.append(
+            "every node has an output directory of its own: each has its own checkpoints, "
+            "and its ranks' logs stay there"
+        )
+    return replace(plan, environment=environment, remarks=(*plan.remarks, *said)), problems
+
+
+def nodes_of(request: Request, transport: Transport, environment: Mapping[str, str]) -> Nodes:
+    """The nodes of *request*, to be asked in the *environment* of the ranks."""
+    exports = device_environment.exported(environment)
+    names = tuple(host.name for host in request.hosts)
+    return Nodes(transport, names, request.python, {name: environment[name] for name in exports})
