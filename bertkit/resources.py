@@ -1,4 +1,4 @@
-"""Where the shipped folders ``patches/``, ``launchers/`` and ``standin/`` are.
+"""Where the shipped folders are: ``patches``, ``launchers``, ``sites`` and ``standin``.
 
 In a checkout (or an editable install) they stand at the top of the repository; in an installed
 wheel they lie in ``bertkit/_shipped/``.

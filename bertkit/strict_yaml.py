@@ -7,13 +7,26 @@ that is refused here, so that readers of recipes and patches deal with plain val
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Hashable, List, Set
+from typing import Any, Dict, Hashable, Iterator, List, Mapping, Set, Tuple, Union
 
 from bertkit.errors import BertkitError, UsageProblem
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
+
+#: Where something stands in a document: its keys and indices from the top.
+Place = Tuple[Union[str, int], ...]
+
+
+@dataclass(frozen=True)
+class Document:
+    """One document of a stream, with the line (from 1) that each of its values stands on."""
+
+    value: object
+    lines: Mapping[Place, int]
 
 
 def load_strict(path: Path, *, max_bytes: int = MAX_BYTES) -> object:
@@ -28,6 +41,15 @@ def load_strict(path: Path, *, max_bytes: int = MAX_BYTES) -> object:
             more than one document; it has anchors, aliases, tags, ``<<`` merges, a key twice, a
             key that is no string, control characters, or is nested too deeply.
     """
+    return parse_strict(read_text(path, max_bytes=max_bytes), where=path)
+
+
+def read_text(path: Path, *, max_bytes: int = MAX_BYTES) -> str:
+    """The text of *path*, which must be UTF-8 and not larger than *max_bytes*.
+
+    Raises:
+        BertkitError: it cannot be read, is too large or is not UTF-8.
+    """
     try:
         with path.open("rb") as stream:
             raw = stream.read(max_bytes + 1)
@@ -36,19 +58,46 @@ def load_strict(path: Path, *, max_bytes: int = MAX_BYTES) -> object:
     if len(raw) > max_bytes:
         raise _refused(path, f"larger than {max_bytes} bytes")
     try:
-        text = raw.decode("utf-8")
+        return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise _refused(path, f"not UTF-8: byte {error.start}") from None
-    return parse_strict(text, where=path)
 
 
 def parse_strict(text: str, *, where: object) -> object:
     """Like :func:`load_strict`, from a string; *where* names it in errors."""
+    with _told(where):
+        import yaml
+
+        _check_events(text, where)
+        return yaml.load(text, Loader=_loader())
+
+
+def parse_documents(text: str, *, where: object) -> List[Document]:
+    """All documents of a stream, as strict as :func:`load_strict`, with their lines.
+
+    Raises:
+        BertkitError: as :func:`load_strict`, except that there may be several documents.
+    """
+    documents = []
+    with _told(where):
+        _check_events(text, where)
+        loader = _loader()(text)
+        while loader.check_node():
+            node = loader.get_node()
+            value = loader.construct_document(node)
+            lines: Dict[Place, int] = {}
+            _note_lines(node, (), lines)
+            documents.append(Document(value, lines))
+    return documents
+
+
+@contextlib.contextmanager
+def _told(where: object) -> Iterator[None]:
+    """Tell PyYAML's errors in bertkit's words."""
     import yaml
 
     try:
-        _check_events(text, where)
-        return yaml.load(text, Loader=_loader())
+        yield
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}: " if mark is not None else ""
@@ -75,6 +124,18 @@ def _check_events(text: str, where: object) -> None:
                 raise _refused(where, f"line {line}: nested deeper than {MAX_DEPTH}")
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
+
+
+def _note_lines(node: Any, place: Place, lines: Dict[Place, int]) -> None:
+    lines[place] = node.start_mark.line + 1
+    if isinstance(node.value, list):
+        for index, child in enumerate(node.value):
+            if isinstance(child, tuple):
+                key, value = child
+                _note_lines(value, (*place, key.value), lines)
+                lines[(*place, key.value)] = key.start_mark.line + 1
+            else:
+                _note_lines(child, (*place, index), lines)
 
 
 def _safe_loader() -> Any:

@@ -19,6 +19,8 @@ COMMANDS: Dict[str, str] = {
     "patches": "List, check, apply and undo the patches of a checkout.",
     "data": "Make or fetch the data that training needs.",
     "train": "Run pre-training or fine-tuning on 1 to 8 cards.",
+    "manifest": "Print a job for Kubernetes as YAML, or check one.",
+    "config": "Show, make and check the settings of a site and its user.",
 }
 
 

@@ -1,0 +1,27 @@
+"""The numbers of a training job for its ranks, by the same recipe and formulas as ``train``."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Tuple
+
+from bertkit.launch import extra_flags
+from bertkit.launch.plan import scale
+from bertkit.launch.recipe import load
+
+
+def train_notes(job: str, values: Mapping[str, Any], *, ranks: int) -> Tuple[str, Tuple[str, ...]]:
+    """A job's title, and how its numbers came about, in lines.
+
+    Args:
+        job: the recipe's name.
+        values: the options of ``train``.
+        ranks: all of them.
+
+    Raises:
+        UsageProblem: the ranks cannot share the batch, or a flag contradicts the plan.
+    """
+    recipe = load(job)
+    model = str(values["model"])
+    remarks = extra_flags.check(recipe, model, tuple(values.get("flags") or ()))
+    _, derivations = scale(recipe, model, ranks, values.get("steps"))
+    return f"{recipe.title}, {model} model", (*map(str, derivations), *remarks)

@@ -1,0 +1,22 @@
+"""Every kind of manifest, by the name of its golden file, and the command that makes it."""
+
+from __future__ import annotations
+
+from typing import Dict, Tuple
+
+_VOYAGER = ("--site", "voyager")
+_GENERIC = ("--site", "generic", "--image", "registry.example/bertkit:1.13.0")
+
+KINDS: Dict[str, Tuple[str, ...]] = {
+    "prepare-repo": ("prepare-repo", *_VOYAGER),
+    "data-sample": ("data", "sample", *_VOYAGER),
+    "phase1-1-job": ("train", "--phase", "1", *_VOYAGER),
+    "phase1-1-pod": ("train", "--phase", "1", "--kind", "pod", *_VOYAGER),
+    "phase1-8-v2beta1": ("train", "--phase", "1", "--cards", "8", *_VOYAGER),
+    "phase2-8-v1": ("train", "--phase", "2", "--cards", "8", "--mpijob-version", "v1", *_VOYAGER),
+    "phase2-8-generic": ("train", "--phase", "2", "--cards", "8", *_GENERIC),
+    "mrpc-2-generic": ("train", "--task", "mrpc", "--cards", "2", *_GENERIC),
+    "phase1-tiny-2-cpu": (
+        "train", "--phase", "1", "--cards", "2", "--model", "tiny", "--device", "cpu", *_GENERIC,
+    ),
+}  # fmt: skip
