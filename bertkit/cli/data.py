@@ -8,6 +8,7 @@ from typing import Any, List, Optional, Sequence
 
 import click
 
+from bertkit.cli import data_downloads
 from bertkit.cli.common import common_options, print_json
 
 _DATA = click.option(
@@ -23,6 +24,10 @@ _DATA = click.option(
 @click.group("data")
 def command() -> None:
     """Make or fetch the data that training needs."""
+
+
+for _each in (data_downloads.mrpc, data_downloads.squad, data_downloads.pretrained):
+    command.add_command(_each)
 
 
 @command.command()

@@ -22,17 +22,11 @@ from bertkit.data.download import Fetched, Patience, Remote, fetch
 from bertkit.data.download.remote import checked
 from bertkit.data.download.small import read_small
 from bertkit.data.layout import DataLayout
+from bertkit.data.published.addresses import WIKIMEDIA
 from bertkit.errors import DataDamaged, DownloadFailed, UsageProblem
 from bertkit.files import write_json
 
 log = logging.getLogger("bertkit.data")
-
-#: Wikimedia's own server, then mirrors of it that it lists
-MIRRORS = (
-    "https://dumps.wikimedia.org",
-    "https://wikimedia.mirror.clarkson.edu",
-    "https://mirror.accum.se/mirror/wikimedia.org/dumps",
-)
 
 # Large wikis are dumped in pieces that a second job puts together; small ones in one.
 _JOBS = ("articlesmultistreamdumprecombine", "articlesmultistreamdump")
@@ -124,7 +118,7 @@ def remote_of(wiki: str, date: str, kind: str, files: Dict[str, Dict[str, Any]])
     place = f"{wiki}/{date}/{name}"
     return Remote(
         place,
-        [f"{mirror}/{place}" for mirror in MIRRORS],
+        [f"{mirror}/{place}" for mirror in WIKIMEDIA],
         {"sha1": known["sha1"]} if known else {},
         known.get("size"),
         _MOST_BYTES[kind],
@@ -155,7 +149,7 @@ def _looked_up(
     local = _local_directory(given)
     if local is not None:
         return _found_in(local, wiki, date)
-    mirrors = [checked(given).rstrip("/")] if given else list(MIRRORS)
+    mirrors = [checked(given).rstrip("/")] if given else list(WIKIMEDIA)
     asked = f"or say which date with --dump-date; see {mirrors[0]}/{wiki}/"
     dates = [date] if date else _listed(mirrors, wiki, patience, asked)
     for each in dates:

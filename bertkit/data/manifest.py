@@ -40,6 +40,7 @@ class Stage(NamedTuple):
     settings: Dict[str, Any]  # all that the result depends on besides; values as JSON has them
     build: Callable[[Path], Dict[str, int]]  # makes the output at the path given; returns counts
     made_with: Dict[str, str] = {}  # versions of libraries, for the record only
+    supersedes: Tuple[str, ...] = ()  # stages whose result may give way to this one's
 
 
 class Manifest(NamedTuple):
@@ -149,7 +150,13 @@ def _described(path: Path) -> Dict[str, Any]:
 
 
 def _refuse_foreign_files(stage: Stage, known: List[Optional[Manifest]]) -> None:
-    ours = {name for manifest in known if manifest is not None for name in manifest.outputs}
+    own = (stage.name, *stage.supersedes)
+    ours = {
+        name
+        for manifest in known
+        if manifest is not None and manifest.stage in own
+        for name in manifest.outputs
+    }
     if not stage.output.exists():
         return
     there = (
@@ -164,7 +171,7 @@ def _refuse_foreign_files(stage: Stage, known: List[Optional[Manifest]]) -> None
     foreign = [name for name in there if name not in ours]
     if foreign:
         raise BertkitError(
-            f"{stage.name}: there are files that bertkit did not make, such as "
+            f"{stage.name}: there are files that bertkit did not make for it, such as "
             f"{stage.output / foreign[0]}",
             where=stage.output,
             why="bertkit overwrites nothing but its own files, and upstream reads every file there",

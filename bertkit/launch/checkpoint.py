@@ -115,6 +115,17 @@ def fits(checkpoint: Checkpoint, bert_config: Path) -> Optional[str]:
     return None
 
 
+def require_fit(prefix: Path, bert_config: Path) -> None:
+    """Check that the checkpoint *prefix* is whole and starts a model of *bert_config*.
+
+    Raises:
+        DataDamaged: it is not, or does not.
+    """
+    why = fits(inspect(prefix), bert_config)
+    if why:
+        raise DataDamaged("the checkpoint does not fit its model", where=prefix, why=why)
+
+
 def leftovers(directory: Path) -> bool:
     """Whether *directory* holds checkpoints, whole or not, of rank 0."""
     return bool(_prefixes(directory) or _prefixes(directory / "worker_0"))

@@ -1,0 +1,132 @@
+"""``bertkit data mrpc``, ``squad`` and ``pretrained``: data that others publish."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, TypeVar
+
+import click
+
+from bertkit.cli.common import common_options, print_json
+
+if TYPE_CHECKING:
+    from bertkit.data.published.prepare import Asked, Prepared
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def download_options(function: _Function) -> _Function:
+    """What all commands that fetch have: where to, where from, how long to wait."""
+    for option in reversed(
+        (
+            click.option(
+                "--data", "root", type=click.Path(path_type=Path), required=True, metavar="DIR",
+                help="The data directory, in upstream's layout.",
+            ),
+            click.option(
+                "--from", "given", metavar="DIR|URL", envvar="BERTKIT_MIRROR",
+                help="Where the files are already, or a mirror of your own [BERTKIT_MIRROR]; "
+                "default: the addresses that the publishers name.",
+            ),
+            click.option(
+                "--attempts", type=click.IntRange(1, 100), default=6, show_default=True,
+                help="At one address, one after another without getting on.",
+            ),
+            click.option(
+                "--timeout", type=click.FloatRange(0.1, 3600), default=60, show_default=True,
+                metavar="SECONDS", help="How long a server may be silent.",
+            ),
+            click.option(
+                "--dry-run", is_flag=True, help="Say what would be fetched; change nothing."
+            ),
+        )
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def asked_for(
+    root: Path, given: Optional[str], attempts: int, timeout: float, dry_run: bool
+) -> Asked:
+    """The options of ``download_options`` as one object."""
+    from bertkit.data.download import Patience
+    from bertkit.data.published.prepare import Asked
+
+    patience = Patience(connect=min(timeout, 20.0), read=timeout, attempts=attempts)
+    return Asked(root, given or None, patience, dry_run)
+
+
+@click.command()
+@download_options
+@common_options
+def mrpc(as_json: bool, **options: Any) -> None:
+    """Have the paraphrase corpus MRPC, split as GLUE does."""
+    from bertkit.data.published.mrpc import have_mrpc
+
+    _task("mrpc", have_mrpc, asked_for(**options), as_json)
+
+
+@click.command()
+@download_options
+@common_options
+def squad(as_json: bool, **options: Any) -> None:
+    """Have the questions of SQuAD 1.1."""
+    from bertkit.data.published.squad import have_squad
+
+    _task("squad", have_squad, asked_for(**options), as_json)
+
+
+@click.command()
+@click.option(
+    "--model", type=click.Choice(["large", "base"]), default="large", show_default=True,
+    help="BERT Large with whole-word masking, or BERT Base; both uncased.",
+)  # fmt: skip
+@download_options
+@common_options
+def pretrained(model: str, as_json: bool, **options: Any) -> None:
+    """Have a pretrained model of Google's to start fine-tuning from."""
+    from bertkit.data.published.pretrained import have_pretrained
+    from bertkit.launch.checkpoint import require_fit
+
+    found = have_pretrained(asked_for(**options), model, require_fit)
+    data, prefix = (shlex.quote(str(each)) for each in (options["root"], found.prefix))
+    start = f"--model {model} --data {data} --init-checkpoint {prefix}"
+    after = [f"bertkit train --task {task} {start}" for task in ("mrpc", "squad")]
+    also = {"init_checkpoint": str(found.prefix), "vocab": str(found.vocab)}
+    show(found.prepared, after, as_json, also)
+
+
+def _task(task: str, have: Callable[[Asked], Prepared], asked: Asked, as_json: bool) -> None:
+    from bertkit.data.published.prepare import commands_for
+    from bertkit.data.published.pretrained import directory_of
+
+    prepared = have(asked)
+    prefix = directory_of(asked.root, "large") / "bert_model.ckpt"
+    there = prefix.with_name(f"{prefix.name}.index").exists()
+    show(prepared, commands_for(task, asked.layout, prefix if there else None), as_json)
+
+
+def show(
+    prepared: Prepared, after: List[str], as_json: bool, also: Optional[Dict[str, str]] = None
+) -> None:
+    """Print what is there now and what to run next."""
+    if as_json:
+        print_json(
+            {
+                **prepared._asdict(),
+                "output": str(prepared.output),
+                **(also or {}),
+                "next": after,
+            }
+        )
+        return
+    click.echo(f"{prepared.stage}: {prepared.state}: {prepared.output}")
+    for name, count in prepared.counts.items():
+        click.echo(f"  {count:,} {name}")
+    for name, address in prepared.sources.items():
+        click.echo(f"  {name}: {address}")
+    for name, value in (also or {}).items():
+        click.echo(f"  {name.replace('_', ' ')}: {value}")
+    for line in after:
+        click.echo(f"next: {line}")

@@ -1,0 +1,1 @@
+"""Data that others publish, made ready for training: MRPC, SQuAD, pretrained models, books."""
