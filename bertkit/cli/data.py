@@ -8,7 +8,7 @@ from typing import Any, List, Optional, Sequence
 
 import click
 
-from bertkit.cli import data_downloads
+from bertkit.cli import data_downloads, data_wiki
 from bertkit.cli.common import common_options, print_json
 
 _DATA = click.option(
@@ -26,7 +26,12 @@ def command() -> None:
     """Make or fetch the data that training needs."""
 
 
-for _each in (data_downloads.mrpc, data_downloads.squad, data_downloads.pretrained):
+for _each in (
+    data_downloads.mrpc,
+    data_downloads.squad,
+    data_downloads.pretrained,
+    data_wiki.wiki,
+):
     command.add_command(_each)
 
 

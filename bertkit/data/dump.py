@@ -88,10 +88,7 @@ def fetch_dump(
         DownloadFailed: it cannot be had.
         DataDamaged: what came is not what is published.
     """
-    if not _WIKI.fullmatch(wiki):
-        raise UsageProblem(f"{wiki!r} is no wiki of Wikimedia's", next_step="such as enwiki")
-    if date is not None and not _DATE.fullmatch(date):
-        raise UsageProblem(f"{date!r} is no date of a dump", next_step="such as 20260101")
+    _check_names(wiki, date)
     home = layout.root / "download" / wiki
     published = _recalled(home, date) or _looked_up(wiki, date, given, patience)
     record = home / published.date / "dump.json"
@@ -109,6 +106,29 @@ def fetch_dump(
     dump, index = (have[kind] for kind in _KINDS)
     sha1 = remote_of(wiki, published.date, _KINDS[0], published.files).sums.get("sha1")
     return DumpFiles(dump.path, index.path, published.date, sha1, dump.sha256, wiki)
+
+
+def planned_dump(
+    layout: DataLayout, wiki: str, date: Optional[str], *, given: Optional[str] = None
+) -> Dict[str, Optional[str]]:
+    """Which dump ``fetch_dump`` would have and from where, without asking anybody.
+
+    Returns:
+        ``wiki``, ``date`` (None: the newest complete one), ``directory`` and ``from``.
+    """
+    _check_names(wiki, date)
+    home = layout.root / "download" / wiki
+    known = _recalled(home, date)
+    date = known.date if known else date
+    directory = str(home / date) if date else None
+    return {"wiki": wiki, "date": date, "directory": directory, "from": given or WIKIMEDIA[0]}
+
+
+def _check_names(wiki: str, date: Optional[str]) -> None:
+    if not _WIKI.fullmatch(wiki):
+        raise UsageProblem(f"{wiki!r} is no wiki of Wikimedia's", next_step="such as enwiki")
+    if date is not None and not _DATE.fullmatch(date):
+        raise UsageProblem(f"{date!r} is no date of a dump", next_step="such as 20260101")
 
 
 def remote_of(wiki: str, date: str, kind: str, files: Dict[str, Dict[str, Any]]) -> Remote:
