@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import glob
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Optional
+from typing import List, Optional, Tuple
 
 from bertkit.errors import DataDamaged
+from bertkit.launch import bert_variables
 from bertkit.launch.tensor_bundle import Bundle, NotABundle, read_index
 
 _STEP = re.compile(r"-(\d+)$")
@@ -59,8 +59,22 @@ def inspect(prefix: Path) -> Checkpoint:
             raise _damaged(
                 prefix, f"{shard.name} has {actual} of {size} bytes", _neighbours(prefix)
             )
+        try:
+            _read_ends(shard, size)
+        except OSError as error:
+            why = f"{shard.name}: {error.strerror or error}"
+            raise _damaged(prefix, why, _neighbours(prefix)) from None
     match = _STEP.search(prefix.name)
     return Checkpoint(prefix, int(match.group(1)) if match else None, bundle)
+
+
+def _read_ends(path: Path, size: int) -> None:
+    """Read the first and the last byte: permissions and storage let us."""
+    with path.open("rb") as stream:
+        for position in (0, size - 1) if size else ():
+            stream.seek(position)
+            if not stream.read(1):
+                raise OSError(f"byte {position} cannot be read")
 
 
 def newest(directory: Path, passed_over: Optional[List[str]] = None) -> Optional[Checkpoint]:
@@ -98,20 +112,33 @@ def wholes(directory: Path) -> List[Checkpoint]:
 
 
 def fits(checkpoint: Checkpoint, bert_config: Path) -> Optional[str]:
-    """Why *checkpoint* cannot start a model of *bert_config*; None if it can."""
-    config = json.loads(bert_config.read_text(encoding="utf-8"))
-    wanted = (config["vocab_size"], config["hidden_size"])
-    tensor = checkpoint.bundle.tensors.get(_EMBEDDINGS)
+    """Why *checkpoint* cannot start a model of *bert_config*; None if it can.
+
+    Every variable of embeddings, layers and pooler must be there with its shape: upstream takes
+    those that it finds and leaves the others at random, without a word.
+    """
+    config = bert_variables.read_config(bert_config)
+    wanted = bert_variables.encoder(config)
+    there = checkpoint.bundle.tensors
+    tensor = there.get(_EMBEDDINGS)
     if tensor is None:
         return f"it has no {_EMBEDDINGS}: not a BERT checkpoint"
-    if tensor.shape != wanted:
+    if tensor.shape != wanted[_EMBEDDINGS]:
         return (
-            f"its vocabulary and width are {' x '.join(map(str, tensor.shape))}, "
-            f"the model's are {' x '.join(map(str, wanted))}"
+            f"its vocabulary and width are {_shape(tensor.shape)}, "
+            f"the model's are {_shape(wanted[_EMBEDDINGS])}"
         )
-    layers = {match.group() for match in map(_LAYER.match, checkpoint.bundle.tensors) if match}
+    layers = {match.group() for match in map(_LAYER.match, there) if match}
     if len(layers) != config["num_hidden_layers"]:
         return f"it has {len(layers)} layers, the model has {config['num_hidden_layers']}"
+    lacking = [name for name in wanted if name not in there]
+    if lacking:
+        return f"it has no {lacking[0]}" + (
+            f" and {len(lacking) - 1} more of the model's" if len(lacking) > 1 else ""
+        )
+    for name, shape in wanted.items():
+        if there[name].shape != shape:
+            return f"its {name} is {_shape(there[name].shape)}, the model's is {_shape(shape)}"
     return None
 
 
@@ -124,6 +151,10 @@ def require_fit(prefix: Path, bert_config: Path) -> None:
     why = fits(inspect(prefix), bert_config)
     if why:
         raise DataDamaged("the checkpoint does not fit its model", where=prefix, why=why)
+
+
+def _shape(shape: Tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape)) or "a single number"
 
 
 def leftovers(directory: Path) -> bool:

@@ -144,6 +144,14 @@ class Plan:
         return asdict(self)
 
 
+def flag_of(plan: Plan, name: str) -> Optional[str]:
+    """The value of upstream's flag *name* in *plan*: the last one counts; None: not given."""
+    start = f"--{name}="
+    return next(
+        (flag[len(start) :] for flag in reversed(plan.script) if flag.startswith(start)), None
+    )
+
+
 def choose_device(asked: str) -> str:
     """``hpu`` or ``cpu``: as asked, or by whether there are device nodes of a Gaudi here."""
     if asked != "auto":

@@ -71,27 +71,6 @@ def tree_problems(repo: Path, lock: Lock, script: str) -> List[BertkitError]:
     ]
 
 
-def data_problems(plan: Plan) -> List[BertkitError]:
-    """What is missing from the data that the job needs."""
-    trouble: List[BertkitError] = []
-    for name, text in plan.needs.items():
-        try:
-            why = _unfit(Path(text), records=name == "training_records")
-        except OSError as error:
-            why = error.strerror or str(error)
-        if why is not None:
-            trouble.append(
-                DataDamaged(
-                    f"{name.replace('_', ' ')}: {why}",
-                    where=text,
-                    next_step="bertkit data sample --data DIR makes a small set",
-                )
-            )
-        elif name == "training_records":
-            trouble += _too_few_files(Path(text), plan.ranks)
-    return trouble
-
-
 def output_problems(output: Path) -> List[BertkitError]:
     """Why nothing can be written to *output*."""
     existing = output
@@ -212,48 +191,5 @@ def checkpoint_problems(plan: Plan) -> List[BertkitError]:
     ]
 
 
-def _unfit(path: Path, *, records: bool) -> Optional[str]:
-    """Why *path* is no use to the job; None if it is.
-
-    Raises:
-        OSError: it cannot be looked at.
-    """
-    if not path.exists():
-        return "not there"
-    if records and not path.is_dir():
-        return "not a directory"
-    if path.is_dir():
-        return None if any(path.iterdir()) else "empty"
-    return None if os.access(path, os.R_OK) else "not readable"
-
-
 def _refused(what: str, plan: Plan, why: Optional[str], next_step: str) -> UsageProblem:
     return UsageProblem(what, where=plan.output, why=why, next_step=next_step)
-
-
-def _too_few_files(directory: Path, ranks: int) -> List[BertkitError]:
-    files = [path for path in directory.iterdir() if path.is_file()]
-    for words, bad in (
-        ("empty", [path for path in files if path.stat().st_size == 0]),
-        ("unreadable", [path for path in files if not os.access(path, os.R_OK)]),
-    ):
-        if bad:
-            return [
-                DataDamaged(
-                    f"{len(bad)} {words} files among the training records",
-                    where=bad[0],
-                    next_step="mend them, or make them again: bertkit data sample --data DIR",
-                )
-            ]
-    if len(files) < ranks:
-        # Upstream deals whole files to ranks; with too few it only warns, and gives all ranks
-        # the same file (run_pretraining.py, "OVERFIT test").
-        return [
-            DataDamaged(
-                f"{len(files)} files of training records for {ranks} ranks",
-                where=directory,
-                why="upstream deals whole files to ranks",
-                next_step=f"take --cards {max(1, len(files))}, or make more files",
-            )
-        ]
-    return []

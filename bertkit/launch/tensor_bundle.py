@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Iterator, List, Tuple, Union
 
+from bertkit.launch import crc32c
+
 _FOOTER_BYTES = 48
 _MAGIC = 0xDB4775248B80FB57  # leveldb: table/format.h
 _BLOCK_TRAILER_BYTES = 5  # one byte of compression type, four of checksum
@@ -72,13 +74,13 @@ def _parse(raw: bytes) -> Bundle:
     position = 0
     handles = []
     for _ in range(4):  # offset and size of the meta index, then of the index
-        number, position = _varint(footer, position)
+        number, position = varint(footer, position)
         handles.append(number)
     shards = 0
     tensors = {}
     for _, handle in _entries(_block(raw, handles[2], handles[3])):
-        offset, after = _varint(handle, 0)
-        size, _ = _varint(handle, after)
+        offset, after = varint(handle, 0)
+        size, _ = varint(handle, after)
         for key, value in _entries(_block(raw, offset, size)):
             if key == b"":
                 shards = _header(value)
@@ -94,6 +96,9 @@ def _block(raw: bytes, offset: int, size: int) -> bytes:
         raise NotABundle("points beyond its own end")
     if raw[offset + size] != 0:
         raise NotABundle("is compressed, which TensorFlow never does")
+    (stored,) = struct.unpack_from("<I", raw, offset + size + 1)
+    if crc32c.masked(raw[offset : offset + size + 1]) != stored:
+        raise NotABundle("its checksum is wrong: damaged")
     return raw[offset : offset + size]
 
 
@@ -103,16 +108,22 @@ def _entries(block: bytes) -> Iterator[Tuple[bytes, bytes]]:
     end = len(block) - 4 * (restarts + 1)
     position, key = 0, b""
     while position < end:
-        shared, position = _varint(block, position)
-        fresh, position = _varint(block, position)
-        length, position = _varint(block, position)
+        shared, position = varint(block, position)
+        fresh, position = varint(block, position)
+        length, position = varint(block, position)
         key = key[:shared] + block[position : position + fresh]
         position += fresh
         yield key, block[position : position + length]
         position += length
 
 
-def _varint(data: bytes, position: int) -> Tuple[int, int]:
+def varint(data: bytes, position: int) -> Tuple[int, int]:
+    """The number of variable length at *position*, and the position after it.
+
+    Raises:
+        NotABundle: it does not end.
+        IndexError: the data ends first.
+    """
     value = shift = 0
     while True:
         byte = data[position]
@@ -125,17 +136,24 @@ def _varint(data: bytes, position: int) -> Tuple[int, int]:
             raise NotABundle("holds a number that never ends")
 
 
-def _fields(message: bytes) -> Iterator[Tuple[int, Union[int, bytes]]]:
-    """The fields of a protocol buffer: numbers, and byte strings for nested messages."""
+def fields(message: bytes) -> Iterator[Tuple[int, Union[int, bytes]]]:
+    """The fields of a protocol buffer: numbers, and byte strings for nested messages.
+
+    Raises:
+        NotABundle: this is no such message.
+        IndexError: it is cut off.
+    """
     position = 0
     while position < len(message):
-        tag, position = _varint(message, position)
+        tag, position = varint(message, position)
         number, kind = tag >> 3, tag & 7
         if kind == 0:
-            value, position = _varint(message, position)
+            value, position = varint(message, position)
             yield number, value
         elif kind == 2:
-            length, position = _varint(message, position)
+            length, position = varint(message, position)
+            if position + length > len(message):
+                raise NotABundle("holds a field that is longer than itself")
             yield number, message[position : position + length]
             position += length
         elif kind in (1, 5):
@@ -146,7 +164,7 @@ def _fields(message: bytes) -> Iterator[Tuple[int, Union[int, bytes]]]:
 
 def _header(message: bytes) -> int:
     # BundleHeaderProto: num_shards = 1
-    return next((value for number, value in _fields(message)
+    return next((value for number, value in fields(message)
                  if number == 1 and isinstance(value, int)), 0)  # fmt: skip
 
 
@@ -154,7 +172,7 @@ def _tensor(message: bytes) -> Tensor:
     # BundleEntryProto: shape = 2, shard_id = 3, offset = 4, size = 5; zeros are left out.
     shape: Tuple[int, ...] = ()
     numbers = {3: 0, 4: 0, 5: 0}
-    for number, value in _fields(message):
+    for number, value in fields(message):
         if number == 2 and isinstance(value, bytes):
             shape = tuple(_dimensions(value))
         elif number in numbers and isinstance(value, int):
@@ -164,7 +182,7 @@ def _tensor(message: bytes) -> Tensor:
 
 def _dimensions(message: bytes) -> Iterator[int]:
     # TensorShapeProto: dim = 2, each with size = 1
-    for number, value in _fields(message):
+    for number, value in fields(message):
         if number == 2 and isinstance(value, bytes):
-            yield next((size for field, size in _fields(value)
+            yield next((size for field, size in fields(value)
                         if field == 1 and isinstance(size, int)), 0)  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any, List, Mapping, Optional, Tuple
 
 from bertkit.errors import BertkitError, EnvironmentUnfit, SeveralProblems
 from bertkit.files import exclusive
-from bertkit.launch import attempts, node_fitness, preflight, roll_call
+from bertkit.launch import attempts, data_fitness, disk, node_fitness, preflight, roll_call
 from bertkit.launch import checkpoint as checkpoints
 from bertkit.launch.attempts import Supervision
 from bertkit.launch.nodes import PATIENCE
@@ -64,7 +64,7 @@ def plan_and_check(
         plan = make_plan(request, environ, present.machine)
     except BertkitError as error:
         return None, lock, [*trouble, error]
-    trouble += preflight.data_problems(plan)
+    trouble += data_fitness.problems(plan)
     trouble += preflight.checkpoint_problems(plan)
     trouble += preflight.resume_problems(plan, resume)
     try:
@@ -76,6 +76,7 @@ def plan_and_check(
         elif present.machine is not None:  # they have answered
             plan, problems = roll_call.inspect(request, plan, lock, facts, probe=not dry_run)
             trouble += problems
+        trouble += disk.problems(plan, facts, resumed=resume)
     except BertkitError as error:
         trouble.append(error)
     return plan, lock, trouble
