@@ -34,6 +34,8 @@ HABANA_VENDOR = "0x1da3"
 #: PCI ids of Gaudi (not of Gaudi 2 and later, which reset themselves when they are closed)
 FIRST_GAUDI = ("0x1000", "0x1001", "0x1010", "0x1011")
 MOST_BYTES = 16 << 20  # of a file that is read whole
+#: bytes of data whose content goes into its hash; more has names and sizes only
+HASHED = 16 << 20
 
 Question = Dict[str, Any]
 
@@ -348,20 +350,23 @@ def needs(question: Question) -> Dict[str, Dict[str, Any]]:
 
 
 def need(path: Path) -> Dict[str, Any]:
-    """One path; the hash is over names and sizes, the one that run.json has."""
+    """One path; the hash is the one that run.json has: of names, sizes and a little content."""
     found: Dict[str, Any] = dict.fromkeys(("kind", "files", "bytes", "sha256", "why"))
     found["path"] = str(path)
     try:
         kind = path.stat().st_mode
         found["kind"] = "directory" if stat.S_ISDIR(kind) else "file"
-        digest, count, total = hashlib.sha256(), 0, 0
-        for file in [path] if not stat.S_ISDIR(kind) else sorted(plain_files(path)):
-            size = file.stat().st_size
-            count, total = count + 1, total + size
+        files = sorted(plain_files(path)) if stat.S_ISDIR(kind) else [path]
+        sizes = [file.stat().st_size for file in files]
+        small = sum(sizes) <= HASHED
+        digest = hashlib.sha256()
+        for file, size in zip(files, sizes):
             digest.update(f"{file.name}\0{size}\n".encode("utf-8", "surrogateescape"))
+            if small:
+                digest.update(file.read_bytes())
         if not os.access(path, os.R_OK):
             found["why"] = "not readable"
-        found.update(files=count, bytes=total, sha256=digest.hexdigest())
+        found.update(files=len(files), bytes=sum(sizes), sha256=digest.hexdigest())
     except OSError as error:
         found["why"] = "not there" if error.errno == errno.ENOENT else error.strerror
     return found

@@ -56,8 +56,9 @@ def unfit(files: Sequence[Path], shape: Shape) -> Optional[str]:
         files: the directory's; a few of them are read, from its beginning to its end.
         shape: what is wanted.
     """
-    step = max(1, (len(files) - 1) // (_FILES_LOOKED_INTO - 1)) if len(files) > 1 else 1
-    for path in files[::step]:
+    last = len(files) - 1
+    chosen = {last * number // (_FILES_LOOKED_INTO - 1) for number in range(_FILES_LOOKED_INTO)}
+    for path in [files[number] for number in sorted(chosen)]:
         try:
             why = _reason(_features(_first(path)), shape)
         except NotABundle as error:

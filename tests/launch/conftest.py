@@ -14,6 +14,7 @@ from bertkit.blobs import blob_id
 from bertkit.launch.plan import Request
 from bertkit.launch.recipe import load
 from bertkit.upstream.lock import AppliedPatch, Lock, PatchedFile, write_lock
+from tests.launch import records_of
 
 BERT = "TensorFlow/nlp/bert"
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -46,11 +47,12 @@ def repo(tmp_path: Path) -> Path:
 def data(tmp_path: Path) -> Path:
     """A data directory with eight files of records for each phase, a vocabulary and MRPC."""
     root = tmp_path / "data"
-    for length in (128, 512):
+    for length, predictions in ((128, 20), (512, 80)):
         records = root / f"tfrecord/seq_len_{length}/wikicorpus_en/training"
         records.mkdir(parents=True)
         for number in range(8):
-            (records / f"{number}.tfrecord").write_bytes(b"record")
+            path = records / f"{number}.tfrecord"
+            records_of.write(path, length=length, predictions=predictions)
     (root / "vocab/uncased").mkdir(parents=True)
     (root / "vocab/uncased/vocab.txt").write_text("[PAD]\n")
     (root / "MRPC").mkdir()

@@ -12,9 +12,12 @@ from bertkit.launch.tensor_bundle import NotABundle, read_index
 
 Put = Callable[[Path, int], Path]
 
+#: every variable of a model of 2 layers, written by TensorFlow 2.13
+WHOLE = Path(__file__).parent.parent / "fixtures" / "checkpoint-of-bert"
+
 
 def config(tmp_path: Path, **changes: int) -> Path:
-    values = {"vocab_size": 11, "hidden_size": 4, "num_hidden_layers": 2, **changes}
+    values = {**json.loads((WHOLE / "bert_config.json").read_text()), **changes}
     path = tmp_path / "bert_config.json"
     path.write_text(json.dumps(values))
     return path
@@ -86,13 +89,32 @@ def test_half_a_checkpoint_alone_is_damaged_data_with_the_part_that_fails(
     assert refusal.value.exit_code == 6
 
 
-def test_a_checkpoint_fits_the_model_it_was_made_with_and_no_other(
-    tmp_path: Path, whole_checkpoint: Put
-) -> None:
-    found = checkpoint.inspect(whole_checkpoint(tmp_path, 7))
-    assert checkpoint.fits(found, config(tmp_path)) is None
+def test_a_checkpoint_fits_the_model_it_was_made_with_and_no_other(tmp_path: Path) -> None:
+    found = checkpoint.inspect(WHOLE / "model.ckpt-7")
+    assert checkpoint.fits(found, WHOLE / "bert_config.json") is None
     assert "11 x 4" in str(checkpoint.fits(found, config(tmp_path, hidden_size=8)))
     assert "2 layers" in str(checkpoint.fits(found, config(tmp_path, num_hidden_layers=12)))
+    misfit = str(checkpoint.fits(found, config(tmp_path, intermediate_size=16)))
+    assert "intermediate/dense/kernel is 4 x 8, the model's is 4 x 16" in misfit
+
+
+def test_a_checkpoint_without_some_of_the_models_variables_does_not_fit(
+    tmp_path: Path, whole_checkpoint: Put
+) -> None:
+    """Upstream would start those from random numbers, without a word."""
+    found = checkpoint.inspect(whole_checkpoint(tmp_path, 7))
+    misfit = str(checkpoint.fits(found, config(tmp_path)))
+    assert "it has no bert/embeddings/position_embeddings and 35 more" in misfit
+
+
+def test_a_byte_that_changed_in_an_index_is_noticed(tmp_path: Path, whole_checkpoint: Put) -> None:
+    prefix = whole_checkpoint(tmp_path, 7)
+    index = prefix.with_name(prefix.name + ".index")
+    whole = index.read_bytes()
+    for position in (20, 60, 100):
+        index.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+        with pytest.raises(NotABundle):
+            read_index(index)
 
 
 def test_a_runs_checkpoint_is_found_where_the_fine_tuning_scripts_put_it(
