@@ -34,7 +34,7 @@ HABANA_VENDOR = "0x1da3"
 #: PCI ids of Gaudi (not of Gaudi 2 and later, which reset themselves when they are closed)
 FIRST_GAUDI = ("0x1000", "0x1001", "0x1010", "0x1011")
 MOST_BYTES = 16 << 20  # of a file that is read whole
-#: bytes of data whose content goes into its hash; more has names and sizes only
+#: bytes of data that is read for a hash of its contents
 HASHED = 16 << 20
 
 Question = Dict[str, Any]
@@ -350,20 +350,21 @@ def needs(question: Question) -> Dict[str, Dict[str, Any]]:
 
 
 def need(path: Path) -> Dict[str, Any]:
-    """One path; the hash is the one that run.json has: of names, sizes and a little content."""
-    found: Dict[str, Any] = dict.fromkeys(("kind", "files", "bytes", "sha256", "why"))
+    """One path; the hashes are those that run.json has: of names and sizes, and of little data."""
+    found: Dict[str, Any] = dict.fromkeys(("kind", "files", "bytes", "sha256", "contents", "why"))
     found["path"] = str(path)
     try:
         kind = path.stat().st_mode
         found["kind"] = "directory" if stat.S_ISDIR(kind) else "file"
         files = sorted(plain_files(path)) if stat.S_ISDIR(kind) else [path]
         sizes = [file.stat().st_size for file in files]
+        digest, contents = hashlib.sha256(), hashlib.sha256()
         small = sum(sizes) <= HASHED
-        digest = hashlib.sha256()
         for file, size in zip(files, sizes):
             digest.update(f"{file.name}\0{size}\n".encode("utf-8", "surrogateescape"))
             if small:
-                digest.update(file.read_bytes())
+                contents.update(file.read_bytes())
+        found["contents"] = contents.hexdigest() if small else None
         if not os.access(path, os.R_OK):
             found["why"] = "not readable"
         found.update(files=len(files), bytes=sum(sizes), sha256=digest.hexdigest())

@@ -42,17 +42,20 @@ def room_for(plan: Plan, *, resumed: bool) -> Room:
     """What *plan*'s checkpoints take while one more is being written than are kept.
 
     A checkpoint holds each parameter, its two moments, and, with accumulation, the gradient so far,
-    4 bytes each. Every rank writes its own.
+    4 bytes each. Every rank writes its own; where nodes do not share the output directory, this is
+    what one node's take.
     """
     config = bert_variables.read_config(Path(flag_of(plan, "bert_config_file") or ""))
     copies = 4 if plan.numbers.get("accumulation", 1) != 1 else 3
     one = bert_variables.parameters(config) * 4 * copies + _BESIDES
+    shared = plan.environment.get("BERTKIT_OUTPUT_SHARED") == "1"
+    writers = plan.ranks if shared else max(1, plan.ranks // max(1, len(plan.hosts)))
     if resumed:  # those that are kept are there already
-        return Room(one, 1, plan.ranks)
+        return Room(one, 1, writers)
     kept = int(flag_of(plan, "keep_checkpoint_max") or _KEPT.get(Path(plan.script[0]).name, 5))
     steps, every = plan.numbers.get("steps"), flag_of(plan, "save_checkpoints_steps")
     saves = int(steps) // int(every) + 2 if steps and every else _OF_EPOCHS
-    return Room(one, min(kept + 1, saves) if kept else saves, plan.ranks)
+    return Room(one, min(kept + 1, saves) if kept else saves, writers)
 
 
 def problems(plan: Plan, facts: Facts, *, resumed: bool) -> List[BertkitError]:

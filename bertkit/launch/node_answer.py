@@ -141,6 +141,7 @@ def _need(value: Any) -> Need:
         bytes=_count(raw["bytes"]),
         sha256=_text(raw["sha256"], r"[0-9a-f]{64}"),
         why=_text(raw["why"]),
+        contents=_text(raw["contents"], r"[0-9a-f]{64}"),
     )
 
 

@@ -111,7 +111,8 @@ def _need_differences(mine: Facts, theirs: Facts) -> List[BertkitError]:
     found: List[BertkitError] = []
     for name, ours in (mine.needs or {}).items():
         other = (theirs.needs or {}).get(name)
-        if other is not None and other.why is None and other.sha256 == ours.sha256:
+        same = other is not None and (other.sha256, other.contents) == (ours.sha256, ours.contents)
+        if other is not None and other.why is None and same:
             continue
         if other is None:
             why = theirs.unknown.get("needs", "it was not looked at")
@@ -123,7 +124,7 @@ def _need_differences(mine: Facts, theirs: Facts) -> List[BertkitError]:
                 f"{ours.files} with {ours.bytes} on {mine.host}"
             )
         else:
-            why = f"as many files and bytes as on {mine.host}, but other names or sizes"
+            why = f"as many files and bytes as on {mine.host}, but other names, sizes or contents"
         found.append(
             DataDamaged(
                 f"{name.replace('_', ' ')}: not the same on all nodes",

@@ -72,7 +72,8 @@ class Checkout:
 class Need:
     """A path that the job needs: kind, number of files, bytes, hash over names and sizes.
 
-    ``kind`` is None where it cannot be looked at; ``why`` says what is wrong with it.
+    ``kind`` is None where it cannot be looked at; ``why`` says what is wrong with it; ``contents``
+    is a hash over what the files hold, where that is little.
     """
 
     path: str
@@ -81,6 +82,7 @@ class Need:
     bytes: Optional[int]
     sha256: Optional[str]
     why: Optional[str]
+    contents: Optional[str] = None
 
 
 @dataclass(frozen=True)

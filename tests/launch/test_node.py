@@ -149,8 +149,8 @@ def test_data_has_the_hash_that_the_record_of_a_run_has(tmp_path: Path) -> None:
         record = fingerprint(path)
         assert record is not None
         found = needs[name]
-        assert (found.files, found.bytes, found.sha256) == (
-            record["files"], record["bytes"], record["sha256"],
+        assert (found.files, found.bytes, found.sha256, found.contents) == (
+            record["files"], record["bytes"], record["sha256"], record["contents"],
         )  # fmt: skip
 
 

@@ -140,7 +140,7 @@ def test_two_nodes_alike_do_not_differ() -> None:
         ),
         (
             {"needs": {"training_records": Need("/d", "directory", 8, 800, "5" * 64, None)}},
-            "but other names or sizes",
+            "but other names, sizes or contents",
         ),
         ({"checkpoint": {"model.ckpt-7.index": 100}}, "data-00000-of-00001: missing there"),
     ],
