@@ -13,7 +13,7 @@ from bertkit.data.published.archive import members_of, unpack
 from bertkit.errors import DataDamaged
 from tests.servers import serving
 
-CHECKPOINT = Path(__file__).resolve().parents[2] / "fixtures" / "checkpoint"
+CHECKPOINT = Path(__file__).resolve().parents[2] / "fixtures" / "checkpoint-of-bert"
 VOCABULARY = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\nc\nd\ne\nf\n"
 CONFIG = {
     "vocab_size": 11, "hidden_size": 4, "intermediate_size": 8, "max_position_embeddings": 16,
