@@ -31,6 +31,7 @@ for _each in (
     data_downloads.squad,
     data_downloads.pretrained,
     data_wiki.wiki,
+    data_downloads.books,
 ):
     command.add_command(_each)
 

@@ -97,6 +97,19 @@ def pretrained(model: str, as_json: bool, **options: Any) -> None:
     show(found.prepared, after, as_json, also)
 
 
+@click.command()
+@download_options
+@common_options
+def books(as_json: bool, **options: Any) -> None:
+    """Take books of your own (--from: text files, or an archive of them) as upstream's BookCorpus.
+
+    Optional: BookCorpus itself is not published any more.
+    """
+    from bertkit.data.published.books import have_books
+
+    show(have_books(asked_for(**options)), [], as_json)
+
+
 def _task(task: str, have: Callable[[Asked], Prepared], asked: Asked, as_json: bool) -> None:
     from bertkit.data.published.prepare import commands_for
     from bertkit.data.published.pretrained import directory_of

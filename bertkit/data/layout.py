@@ -69,6 +69,11 @@ class DataLayout:
         return self.root / "formatted_one_article_per_line" / name
 
     @property
+    def books(self) -> Path:
+        """One book a line, an empty line after each."""
+        return self.root / "formatted_one_article_per_line" / "bookscorpus_one_book_per_line.txt"
+
+    @property
     def sharded(self) -> Path:
         """The directory of one corpus' shards of text."""
         return self.root / "sharded" / self.corpus
