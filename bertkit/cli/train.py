@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import TYPE_CHECKING, Optional, Tuple
 
 import click
 
 from bertkit.cli.common import common_options, print_json
+
+if TYPE_CHECKING:
+    from bertkit.launch.plan import Request
 
 _JOBS = {"1": "phase1", "2": "phase2", "mrpc": "mrpc"}
 
@@ -142,32 +145,9 @@ def command(
     """
     from bertkit.launch import train
     from bertkit.launch.attempts import Supervision
-    from bertkit.launch.hosts import choose, locate
-    from bertkit.launch.plan import Request, absolute, default_output, rank_python
-    from bertkit.launch.recipe import load
     from bertkit.report import tables
 
-    if (phase is None) == (task is None):
-        raise click.UsageError("say one of --phase 1, --phase 2 and --task mrpc")
-    job = _JOBS[phase or task or ""]
-    location = locate(os.environ, None if hostfile is None else absolute(hostfile))
-    request = Request(
-        recipe=load(job),
-        model=model,
-        cards=cards,
-        device=device,
-        repo=absolute(repo),
-        data=absolute(data),
-        output=absolute(output) if output else default_output(job, os.environ),
-        init_checkpoint=None,
-        steps=steps,
-        extra_flags=flags,
-        python=rank_python(os.environ),
-        location=location,
-        hosts=choose(location, nodes, cards),
-        ssh_port=ssh_port,
-        scale_out=scale_out,
-    )
+    request = request_of(**click.get_current_context().params)
     plan, lock, trouble = train.plan_and_check(
         request,
         os.environ,
@@ -194,3 +174,49 @@ def command(
         print_json(result.as_dict())
     else:
         tables.print_results([result])
+
+
+def request_of(
+    *,
+    phase: Optional[str],
+    task: Optional[str],
+    cards: int,
+    nodes: Optional[int],
+    hostfile: Optional[Path],
+    device: str,
+    model: str,
+    repo: Path,
+    data: Path,
+    output: Optional[Path],
+    steps: Optional[int],
+    ssh_port: Optional[int],
+    scale_out: Optional[str],
+    flags: Tuple[str, ...],
+    **_others: object,
+) -> Request:
+    """What the options of ``train`` ask for; ``doctor`` has the same ones."""
+    from bertkit.launch.hosts import choose, locate
+    from bertkit.launch.plan import Request, absolute, default_output, rank_python
+    from bertkit.launch.recipe import load
+
+    if (phase is None) == (task is None):
+        raise click.UsageError("say one of --phase 1, --phase 2 and --task mrpc")
+    job = _JOBS[phase or task or ""]
+    location = locate(os.environ, None if hostfile is None else absolute(hostfile))
+    return Request(
+        recipe=load(job),
+        model=model,
+        cards=cards,
+        device=device,
+        repo=absolute(repo),
+        data=absolute(data),
+        output=absolute(output) if output else default_output(job, os.environ),
+        init_checkpoint=None,
+        steps=steps,
+        extra_flags=flags,
+        python=rank_python(os.environ),
+        location=location,
+        hosts=choose(location, nodes, cards),
+        ssh_port=ssh_port,
+        scale_out=scale_out,
+    )
