@@ -152,11 +152,11 @@ class Rank:
             temporary.replace(path)
 
     def _report(self, to: int, note: Dict[str, object]) -> None:
-        """Say it on mpirun's output; a rank that ended well has nothing to say."""
-        if note["code"] == 0:
-            return
+        """Say it on mpirun's output; a rank that ended well has nothing more to say."""
         said = [f"{MARK} {self.number} note {json.dumps(note)}"]
-        if self._stack_from is None:
+        if note["code"] == 0:
+            pass
+        elif self._stack_from is None:
             said += [f"{MARK} {self.number} line {line}" for line in last_lines(self._log)]
         else:
             stack = last_lines(self._log.with_suffix(".stack"), most=_STACK_LINES)

@@ -73,15 +73,18 @@ class Reports:
     stacks: Mapping[int, List[str]]
 
 
-def first_failure(run_directory: Path, launcher_code: int) -> Failure:
-    """Which rank failed first, by the notes that each rank's wrapper left.
+def first_failure(run_directory: Path, ranks: int, launcher_code: int) -> Optional[Failure]:
+    """Which rank failed first, by the notes that each rank's wrapper left; None if none did.
 
     A rank that is ended because another failed was told so by a signal, and ends later: the
-    earliest note of a rank that nobody told counts.
+    earliest note of a rank that nobody told counts. mpirun's own word is not enough for a success:
+    Open MPI 5 ends with 0 when it has lost a whole host.
     """
     reports = read_reports(run_directory)
     notes = [note for note in reports.notes if note["code"] != 0]
     untold = [note for note in notes if note.get("told") is None]
+    if launcher_code == 0 and not notes and len(reports.notes) == ranks:
+        return None
     if not untold:
         return _without_a_note(run_directory, launcher_code, notes)
     first = untold[0]
@@ -174,7 +177,9 @@ def _without_a_note(
         return Failure(rank, str(lost[0]["host"]), code, words, end_of(own) or lines, own)
     words = "ended by something outside, and no rank could say how"
     hosts = sorted({str(note["host"]) for note in lost})
-    if hosts:
+    if len(hosts) == 1 and len({str(note["host"]) for note in ranks}) > 1:
+        words = f"{hosts[0]} is gone, or its daemon was killed: nothing from its {len(lost)} ranks"
+    elif hosts:
         words += f" (ranks without a word: {len(lost)}, on {', '.join(hosts)})"
     return Failure(None, None, code, words, lines, log)
 

@@ -32,7 +32,7 @@ class Stall:
 
     Attributes:
         words: the ranks that are to blame, or where the ranks stood.
-        lines: a line for each rank.
+        lines: where ranks stood, those at the same place together.
         rank: the one to blame, if it is one.
         host: its host.
     """
@@ -80,13 +80,14 @@ def explain(run_directory: Path, stopped: Mapping[int, str], seconds: float) -> 
     hosts = {int(note["rank"]): str(note["host"]) for note in started(run_directory)}
     hosts.update({rank: str(note["host"]) for rank, note in notes.items()})
     blamed = dict(stopped)
-    lines = []
+    stood: Dict[str, List[int]] = {}
     for rank in sorted(hosts):
         note = notes.get(rank, {})
         if note.get("state") == "T":
             blamed.setdefault(rank, "the script")
         stack = _stack(run_directory, rank, reports.stacks.get(rank, []))
-        lines.append(f"rank {rank} on {hosts[rank]}: {_stood(note, blamed.get(rank), stack)}")
+        stood.setdefault(_stood(note, blamed.get(rank), stack), []).append(rank)
+    lines = [f"{_ranks(ranks, hosts)}: {where}" for where, ranks in stood.items()]
     since = f"no step for {duration(seconds)}"
     if blamed:
         who = [
@@ -101,6 +102,12 @@ def explain(run_directory: Path, stopped: Mapping[int, str], seconds: float) -> 
     if missing:
         return Stall(f"{since}: Horovod waits for ranks {missing}", lines, None, None)
     return Stall(since, lines, None, None)
+
+
+def _ranks(ranks: List[int], hosts: Mapping[int, str]) -> str:
+    if len(ranks) == 1:
+        return f"rank {ranks[0]} on {hosts[ranks[0]]}"
+    return "ranks " + ", ".join(map(str, ranks))
 
 
 def _stood(note: Mapping[str, Any], stopped: Optional[str], stack: List[str]) -> str:
@@ -123,7 +130,8 @@ def innermost(stack: List[str]) -> Optional[str]:
             continue
         match = _FRAME.match(line)
         if match and fresh:
-            last = "{name} ({file}:{line})".format(**match.groupdict())
+            file = "/".join(Path(match.group("file")).parts[-2:])
+            last = f"{match.group('name')} ({file}:{match.group('line')})"
             fresh = False
     return last
 

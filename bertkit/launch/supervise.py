@@ -115,7 +115,7 @@ def run(plan: Plan, watcher: Watcher, signals: Optional[ToTheGroup] = None) -> O
     if ending.verdict is Verdict.STALLED:
         what = stall.explain(run_directory, ending.stopped, ending.still_for)
         return Outcome(STALLED, seconds, None, None, Verdict.STALLED, what)
-    failure = first_failure(run_directory, code) if code != 0 else None
+    failure = first_failure(run_directory, plan.ranks, code)
     if verdict is Verdict.LOSS_LOST:
         # Ended by us, unless upstream noticed it first and gave up by itself.
         by_itself = failure is not None and ending.verdict is None

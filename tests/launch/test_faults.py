@@ -57,7 +57,7 @@ def test_a_stopped_rank_ends_the_run_with_124_and_is_named(
     assert "is stopped: the script, process" in failure.what
     assert failure.why is not None
     assert "rank 0 on" in failure.why
-    assert "waits (" in failure.why
+    assert "waits (bert/run_pretraining.py:" in failure.why
     ranks = Path(plan.run_directory) / "ranks"
     for rank in (0, 1):
         assert "most recent call first" in (ranks / f"{rank}.stack").read_text()
