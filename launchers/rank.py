@@ -1,6 +1,7 @@
 """What mpirun starts for each rank: keeps the rank's log, runs the script, notes how it ended.
 
     python rank.py RUN_DIRECTORY SCRIPT [FLAGS ...]
+    python rank.py --versions                           what runs the script, as JSON
 
 In ``RUN_DIRECTORY/ranks`` rank N has ``N.log`` (its whole output), ``N.start`` (host, processes,
 versions) and ``N.exit`` (how it ended, and when). The same note and the log's last lines also go to
@@ -167,6 +168,9 @@ class Rank:
 
 def main(arguments: List[str]) -> NoReturn:
     """Run the script of the command line as this process's rank."""
+    if arguments == ["--versions"]:
+        print(json.dumps(versions()))
+        sys.exit(0)
     # Whoever started us (mpirun, its daemon on this host, or bertkit) may be killed at any time.
     _die_with(os.getppid())
     directory = Path(arguments[0]) / "ranks"

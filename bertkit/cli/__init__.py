@@ -18,6 +18,7 @@ COMMANDS: Dict[str, str] = {
     "upstream": "Compare the catalogue of releases with the live repository.",
     "patches": "List, check, apply and undo the patches of a checkout.",
     "data": "Make or fetch the data that training needs.",
+    "rerun": "Start a recorded run again, if everything is as it was.",
     "train": "Run pre-training or fine-tuning on 1 to 8 cards.",
     "manifest": "Print a job for Kubernetes as YAML, or check one.",
     "config": "Show, make and check the settings of a site and its user.",

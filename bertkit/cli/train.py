@@ -143,6 +143,7 @@ def command(
       bertkit train --phase 2 --cards 8
       bertkit train --task mrpc --cards 8
     """
+    from bertkit.cli.rerun import BEFORE_START, as_recorded
     from bertkit.launch import train
     from bertkit.launch.attempts import Supervision
     from bertkit.report import tables
@@ -156,6 +157,9 @@ def command(
         dry_run=dry_run,
         patience=wait_for_nodes,
     )
+    context = click.get_current_context()
+    if plan is not None and BEFORE_START in context.meta:
+        trouble += context.meta[BEFORE_START](plan, lock)
     if plan is None:
         train.refuse(trouble)
     assert plan is not None  # where there is none, there is trouble
@@ -169,7 +173,7 @@ def command(
     assert lock is not None  # its absence is a problem, and was refused
     tables.print_start(plan)
     supervision = Supervision(stall_timeout, max_restarts, resume)
-    result = train.execute(plan, lock, supervision)
+    result = train.execute(plan, lock, supervision, as_recorded(context.params))
     if as_json:
         print_json(result.as_dict())
     else:
