@@ -37,11 +37,18 @@ class TwoHosts:
             "HOROVOD_GLOO_IFACE": "eth0",
         }
 
+    def namespace(self, host: object) -> str:
+        """The network namespace of *host*; 0 is where mpirun runs."""
+        return f"{self.name}-{host}"
+
+    def enter(self, host: object) -> List[str]:
+        """What stands in front of a command that runs on *host*."""
+        return ["ip", "netns", "exec", self.namespace(host)]
+
     def command(self, mpirun: Sequence[str]) -> List[str]:
         """The command that runs *mpirun*'s ranks on the two hosts instead of on this one."""
         hosts = ",".join(f"{NETWORK}.{host}:{self.slots}" for host in HOSTS)
-        enter = ["ip", "netns", "exec", f"{self.name}-0"]
-        return [*enter, mpirun[0], "-H", hosts, *mpirun[1:]]
+        return [*self.enter(0), mpirun[0], "-H", hosts, *mpirun[1:]]
 
 
 def why_not() -> str:

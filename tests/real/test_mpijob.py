@@ -1,0 +1,77 @@
+"""Real upstream in the pods of an MPIJob: ``bertkit train`` in the launcher finds its workers.
+
+With a real sshd, as v2beta1 has it, and with an agent in the place of ``kubectl exec``, as v1.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Dict, List
+
+import pytest
+
+from bertkit.prepare import prepare
+from tests.real.pods import pods, why_no_sshd
+from tests.real.two_hosts import why_not
+
+pytestmark = [pytest.mark.real, pytest.mark.tensorflow]
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory, upstream_url: str) -> Path:
+    """Upstream 1.13.0 with all patches, and the sample data, where all pods see them."""
+    pytest.importorskip("tensorflow")
+    pytest.importorskip("horovod")
+    trouble = why_not() or why_no_sshd()
+    if trouble:
+        pytest.skip(f"no pods on this machine: {trouble}")
+    directory = tmp_path_factory.mktemp("mpijob")
+    prepare(synapse_version="1.13.0", upstream=upstream_url, destination=directory / "tree")
+    subprocess.run(
+        [sys.executable, "-m", "bertkit", "data", "sample", "--data", str(directory / "data")],
+        stdout=subprocess.DEVNULL, check=True,
+    )  # fmt: skip
+    return directory
+
+
+def options(work: Path, output: str) -> List[str]:
+    return [
+        "--device", "cpu", "--model", "tiny", "--repo", str(work / "tree"),
+        "--data", str(work / "data"), "--output", str(work / output), "--json",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("version", ["v2beta1", "v1"])
+def test_a_launcher_trains_on_its_two_workers(work: Path, tmp_path: Path, version: str) -> None:
+    with pods(tmp_path, version, slots=2) as job:
+        done = job.launch("train", "--phase", "1", "--cards", "2", *options(work, version))
+        assert done.returncode == 0, done.stderr
+        result: Dict[str, object] = json.loads(done.stdout)
+        assert (result["ranks"], result["steps"]) == (4, 6)
+        directory = work / version / ".bertkit"
+        notes = [json.loads(path.read_text()) for path in (directory / "ranks").glob("*.exit")]
+        assert sorted(note["host"] for note in notes) == sorted([*job.workers, *job.workers])
+        plan = json.loads((directory / "run.json").read_text())["plan"]
+        assert plan["location"] == f"mpijob-{version}"
+        assert plan["hosts"] == job.workers
+        assert "--learning_rate=0.005" in plan["script"]  # 0.02 over 4 ranks
+        assert sorted(path.name for path in (work / version).glob("worker_*")) == [
+            "worker_1", "worker_2", "worker_3",
+        ]  # fmt: skip
+
+
+def test_a_worker_that_is_down_is_named_before_anything_starts(work: Path, tmp_path: Path) -> None:
+    with pods(tmp_path, "v2beta1", slots=2) as job:
+        hostfile = Path(job.variables["OMPI_MCA_orte_default_hostfile"])
+        hostfile.write_text(hostfile.read_text() + "bert-worker-2.bert.me.svc slots=2\n")
+        done = job.launch(
+            "train", "--phase", "1", "--cards", "2", "--wait-for-nodes", "1",
+            *options(work, "down"),
+        )  # fmt: skip
+        assert done.returncode == 3
+        assert "1 of 3 nodes did not answer" in done.stderr
+        assert "bert-worker-2.bert.me.svc: ssh: Could not resolve hostname" in done.stderr
+        assert not (work / "down").exists()
