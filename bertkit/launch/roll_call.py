@@ -9,7 +9,7 @@ from typing import Mapping, Optional, Sequence, Tuple
 
 from bertkit.devices import environment as device_environment
 from bertkit.devices.machine import Machine
-from bertkit.errors import BertkitError, EnvironmentUnfit
+from bertkit.errors import BertkitError
 from bertkit.launch import node_ask, preflight, survey
 from bertkit.launch.node_facts import Facts
 from bertkit.launch.nodes import Nodes
@@ -93,24 +93,15 @@ def inspect(
         answers = nodes.ask(preflight.question(request, plan, lock, looked_for), _ANSWER_AGAIN)
     found = survey.judge(here, answers, preflight.wanted(request, plan, lock), output)
     said = list(found.remarks)
-    problems = list(found.problems)
     environment = dict(plan.environment)
-    if not found.shared and request.location.in_pods:
-        problems.append(
-            EnvironmentUnfit(
-                "the launcher and the workers do not share the output directory",
-                where=output,
-                why="checkpoints and the ranks' logs would be lost with the pods",
-                next_step="mount the same volumes in the launcher and the workers",
-            )
-        )
-    elif not found.shared:
+    if not found.shared:
         environment["BERTKIT_OUTPUT_SHARED"] = "0"
         said.append(
             "every node has an output directory of its own: each has its own checkpoints, "
             "and its ranks' logs stay there"
         )
-    return replace(plan, environment=environment, remarks=(*plan.remarks, *said)), problems
+    plan = replace(plan, environment=environment, remarks=(*plan.remarks, *said))
+    return plan, found.problems
 
 
 def nodes_of(request: Request, transport: Transport, environment: Mapping[str, str]) -> Nodes:

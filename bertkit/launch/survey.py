@@ -58,18 +58,36 @@ def judge(here: Facts, answers: Mapping[str, Facts], wanted: Wanted, output: Pat
                     next_step="mend its permissions there, or take another: --output DIR",
                 )
             )
-    blind = [name for name, facts in answers.items() if facts.probe and not facts.probe.found]
-    looked = [name for name, facts in answers.items() if facts.probe]
-    if blind and len(blind) < len(looked):
-        trouble.append(
-            EnvironmentUnfit(
-                "only some nodes share the output directory",
-                where=output,
-                why=f"{', '.join(blind)} cannot see what is written here",
-                next_step="mount the same storage on all nodes, or take another --output DIR",
-            )
+    looked = {name: facts.probe.found for name, facts in answers.items() if facts.probe}
+    trouble += _storage_problems(looked, output)
+    return Survey(tuple(trouble), tuple(said), all(looked.values()))
+
+
+def _storage_problems(sees: Mapping[str, bool], output: Path) -> List[BertkitError]:
+    """Whether the nodes may keep the run's files as they do.
+
+    All of them in one place, or each in its own: upstream's scripts know both. Either way rank 0's
+    node must share with the launcher, which follows the run by what rank 0 writes.
+
+    Args:
+        sees: name of each node, rank 0's first -> whether it sees what is written here.
+        output: the run's directory.
+    """
+    first, *others = sees.values() or [True]
+    if first and (all(others) or not any(others)):
+        return []
+    blind = [name for name, found in sees.items() if not found]
+    return [
+        EnvironmentUnfit(
+            "only some nodes share the output directory"
+            if first
+            else "the node of rank 0 does not share the output directory with the launcher",
+            where=output,
+            why=f"{', '.join(blind)} cannot see what is written here",
+            next_step="mount the same storage in the launcher and on all nodes, "
+            "or take another --output DIR",
         )
-    return Survey(tuple(trouble), tuple(said), not blind)
+    ]
 
 
 @contextlib.contextmanager

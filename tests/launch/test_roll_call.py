@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Callable, List, Sequence, Tuple
 
@@ -158,17 +159,8 @@ def test_a_node_without_the_checkout_or_with_another_is_named(
 def test_storage_of_each_nodes_own_makes_one_writer_a_node(
     two_nodes: Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Here even rank 0's node does not see what the launcher writes: none of them shares it."""
-    path = agent(tmp_path)
-    path.write_text(
-        "#!/bin/sh\nshift\n"
-        f'exec unshare --mount /bin/sh -c "mount -t tmpfs none {two_nodes.output}; $*"\n'
-    )
-    monkeypatch.setenv("OMPI_MCA_plm_rsh_agent", str(path))
-    plan = make_plan(two_nodes, os.environ)
-    lock = read_lock(two_nodes.repo)
-    here = preflight.ask(two_nodes, plan, lock)
-    plan, trouble = roll_call.inspect(two_nodes, plan, lock, here, probe=True)
+    hidden = seeing(f"mount -t tmpfs none {two_nodes.output}")
+    plan, trouble = inspected(two_nodes, tmp_path, hidden, monkeypatch)
     assert of_nodes(trouble) == []
     assert plan.environment["BERTKIT_OUTPUT_SHARED"] == "0"
     assert any("an output directory of its own" in remark for remark in plan.remarks)
@@ -178,7 +170,20 @@ def test_storage_of_each_nodes_own_makes_one_writer_a_node(
 def test_storage_that_only_some_nodes_share_is_refused(
     two_nodes: Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    four = replace(two_nodes, hosts=(*TWO, Host("node2", 8), Host("node3", 8)))
     hidden = seeing(f"mount -t tmpfs none {two_nodes.output}")
-    trouble = of_nodes(inspected(two_nodes, tmp_path, hidden, monkeypatch)[1])
+    trouble = of_nodes(inspected(four, tmp_path, hidden, monkeypatch)[1])
     assert [each.what for each in trouble] == ["only some nodes share the output directory"]
-    assert "node1" in (trouble[0].why or "")
+    assert (trouble[0].why or "").startswith("node1 cannot see")
+
+
+@hides
+def test_a_launcher_that_cannot_follow_rank_0_is_refused(
+    two_nodes: Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backwards = replace(two_nodes, hosts=TWO[::-1])
+    hidden = seeing(f"mount -t tmpfs none {two_nodes.output}")
+    trouble = of_nodes(inspected(backwards, tmp_path, hidden, monkeypatch)[1])
+    assert [each.what for each in trouble] == [
+        "the node of rank 0 does not share the output directory with the launcher"
+    ]
