@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import logging
@@ -64,12 +65,12 @@ def exit_code_of(command: click.Command, arguments: Sequence[str]) -> int:
             print_json(UsageProblem(error.format_message()).as_dict())
         return error.exit_code
     except click.exceptions.Abort:
-        click.echo("interrupted", err=True)
+        _tell("interrupted")
         return 128 + signal.SIGINT
     except BertkitError as error:
         if state.get("verbose"):
             traceback.print_exc()
-        click.echo(f"error: {error}", err=True)
+        _tell(f"error: {error}")
         if state.get("as_json"):
             print_json(error.as_dict())
         return error.exit_code
@@ -81,16 +82,20 @@ def exit_code_of(command: click.Command, arguments: Sequence[str]) -> int:
             where=error.filename,
             next_step="mend that and run the same command again; -v shows where it came from",
         )
-        click.echo(f"error: {unfit}", err=True)
+        _tell(f"error: {unfit}")
         if state.get("as_json"):
             print_json(unfit.as_dict())
         return unfit.exit_code
     except Exception as error:
         if state.get("verbose"):
             traceback.print_exc()
-        click.echo(
+        _tell(
             f"error: bertkit itself failed: {type(error).__name__}: {error}\n"
-            "  next:  run the same command with -v and report what it prints",
-            err=True,
+            "  next:  run the same command with -v and report what it prints"
         )
         return 1
+
+
+def _tell(text: str) -> None:
+    with contextlib.suppress(OSError):  # a terminal that was closed: the exit code still counts
+        click.echo(text, err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -68,8 +69,7 @@ class Live:
     def end(self) -> None:
         """The run is over: the last step is said, and what follows begins on a line of its own."""
         if self._terminal:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
+            self._put("")
         if self._unsaid and self._last is not None:
             self._say(time.monotonic())
 
@@ -104,10 +104,14 @@ class Live:
             self._draw(self.line(self._last, now), now)
 
     def _draw(self, text: str, now: float) -> None:
-        width = os.get_terminal_size(self._stream.fileno()).columns - 1
-        self._stream.write("\r\x1b[K" + f"  {text}"[:width])
-        self._stream.flush()
+        self._put(f"  {text}")
         self._said = now
+
+    def _put(self, text: str) -> None:
+        with contextlib.suppress(OSError):  # a terminal that was closed
+            width = os.get_terminal_size(self._stream.fileno()).columns - 1
+            self._stream.write("\r\x1b[K" + text[:width])
+            self._stream.flush()
 
     def _say(self, now: float) -> None:
         self._said, self._unsaid = now, False

@@ -70,16 +70,18 @@ def start(
     supervision: Optional[Supervision] = None,
     grace: float = 60.0,
     before: str = "",
+    **popen: Any,
 ) -> subprocess.Popen[bytes]:
     """A process of its own that runs the plan as ``bertkit train`` does, to send signals to."""
     code = (
-        "import json, signal, sys\n"
+        "import json, logging, signal, sys\n"
         "from pathlib import Path\n"
         "from bertkit.errors import RunFailed\n"
         "from bertkit.launch import attempts, supervise, train\n"
         "from bertkit.launch.plan import Derivation, Plan\n"
         "from bertkit.upstream.lock import read_lock\n"
         f"{before}\n"
+        "logging.basicConfig(format='%(message)s', level=logging.INFO)\n"
         f"supervise.GRACE = {grace}\n"
         "value = json.loads(sys.argv[1])\n"
         "value['derivations'] = [Derivation(**each) for each in value['derivations']]\n"
@@ -87,12 +89,13 @@ def start(
         "try:\n"
         "    train.execute(Plan(**value), read_lock(Path(sys.argv[2])), supervision)\n"
         "except RunFailed as failure:\n"
-        "    print(failure, file=sys.stderr)\n"
+        "    try: print(failure, file=sys.stderr)\n"
+        "    except OSError: pass\n"
         "    sys.exit(failure.exit_code)\n"
     )
     how = json.dumps(asdict(supervision or Supervision()))
     arguments: List[str] = [sys.executable, "-c", code, json.dumps(plan.as_dict()), str(repo), how]
-    return subprocess.Popen(arguments)
+    return subprocess.Popen(arguments, **popen)
 
 
 def wait_for(path: Path) -> int:
