@@ -76,12 +76,13 @@ def _train(parameters: Sequence[Parameter], values: Mapping[str, Any], settings:
 
     if (values["phase"] is None) == (values["task"] is None):
         raise UsageProblem("say one of --phase and --task", next_step="bertkit train --help")
-    if values.get("hostfile") is not None:
-        raise UsageProblem(
-            "--hostfile is not for a cluster",
-            why="the MPI operator writes one, and train finds it in the pod",
-            next_step="say --nodes M --cards N",
-        )
+    for option, name in (("--hostfile", "hostfile"), ("--ssh-port", "ssh_port")):
+        if values.get(name) is not None:
+            raise UsageProblem(
+                f"{option} is not for a cluster",
+                why="the MPI operator says where the nodes are, and train finds it in the pod",
+                next_step="say --nodes M --cards N",
+            )
     job = f"phase{values['phase']}" if values["phase"] else str(values["task"])
     cards, nodes = int(values["cards"]), int(values.get("nodes") or 1)
     device = "hpu" if values["device"] == "auto" else str(values["device"])

@@ -51,7 +51,7 @@ def inside(work: Work, settings: Settings, kind: str) -> Dict[Place, str]:
                 "seconds until the finished job and its logs go"
             ),
             (*spec, "runPolicy", "backoffLimit"): (
-                "a failed launcher is not started again: what failed is there to see"
+                "bertkit itself goes on from the last checkpoint: train --max-restarts K"
             ),
             launcher: "plans, starts the ranks by mpirun and watches them; holds no card",
             worker: "the ranks run here; same image and volumes as the launcher",

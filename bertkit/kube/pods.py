@@ -121,7 +121,7 @@ def _resources(amounts: Amounts, hpus: int) -> Object:
     if amounts.hugepages:
         limits[HUGEPAGES] = amounts.hugepages
     if hpus:
-        limits[HPU] = hpus
+        limits[HPU] = str(hpus)
     requests = dict(limits)
     requests["cpu"] = amounts.cpu_request or amounts.cpu
     requests["memory"] = amounts.memory_request or amounts.memory

@@ -16,6 +16,12 @@ KINDS: Dict[str, Tuple[str, ...]] = {
     "phase2-8-v1": ("train", "--phase", "2", "--cards", "8", "--mpijob-version", "v1", *_VOYAGER),
     "phase2-8-generic": ("train", "--phase", "2", "--cards", "8", *_GENERIC),
     "mrpc-2-generic": ("train", "--task", "mrpc", "--cards", "2", *_GENERIC),
+    "phase1-16-two-nodes": (
+        "train", "--phase", "1", "--cards", "8", "--nodes", "2", "--max-restarts", "3", *_VOYAGER,
+    ),
+    "data-mrpc": ("data", "mrpc", *_VOYAGER),
+    "data-squad": ("data", "squad", *_VOYAGER),
+    "pretrained": ("pretrained", *_VOYAGER),
     "phase1-tiny-2-cpu": (
         "train", "--phase", "1", "--cards", "2", "--model", "tiny", "--device", "cpu", *_GENERIC,
     ),

@@ -108,7 +108,7 @@ def test_fewer_cards_get_their_share_of_a_node(objects: Call) -> None:
     launcher, worker = pod_specs(built)
     limits = worker["containers"][0]["resources"]["limits"]
     assert limits == {
-        "cpu": "47", "memory": "204Gi", "hugepages-2Mi": "95000Mi", "habana.ai/gaudi": 4,
+        "cpu": "47", "memory": "204Gi", "hugepages-2Mi": "95000Mi", "habana.ai/gaudi": "4",
     }  # fmt: skip
     assert "habana.ai/gaudi" not in launcher["containers"][0]["resources"]["limits"]
     assert launcher["volumes"] == worker["volumes"]
