@@ -1,9 +1,8 @@
 """TFRecord files of ``tf.train.Example`` messages, written and read without TensorFlow.
 
-A file is a row of frames: length (8 bytes, little endian), masked CRC-32C of the length (4),
-content, masked CRC-32C of the content (4); see TensorFlow's ``core/lib/io/record_writer.h``.
-The content is one protobuf message whose schema is fixed, so that a few lines encode it; see
-``core/example/example.proto`` and ``feature.proto``.
+A record is one protobuf message whose schema is fixed, so that a few lines encode it; see
+TensorFlow's ``core/example/example.proto`` and ``feature.proto``. What stands around it is in
+``frames.py``.
 """
 
 from __future__ import annotations
@@ -13,28 +12,15 @@ import struct
 from pathlib import Path
 from typing import Dict, Iterable, Iterator, List, Mapping, Sequence, Tuple, Union
 
-from bertkit.errors import DataDamaged
+from bertkit.data.frames import framed, read_frames
 
 Values = Union[Sequence[int], Sequence[float]]
 
-_MASK_DELTA = 0xA282EAD8
-_WORD = 0xFFFFFFFF
-
-#: A frame longer than this is taken for damage: one record of 512 tokens has about 4 kB.
-LONGEST_RECORD = 64 << 20
-
-_FLOAT_LIST, _INT64_LIST = 2, 3
+FLOAT_LIST, INT64_LIST = 2, 3
 
 
-def masked_crc(content: bytes) -> int:
-    """TensorFlow's masked CRC-32C: rotated right by 15 bits, plus a constant."""
-    from google_crc32c import value
-
-    crc = int(value(content))
-    return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & _WORD
-
-
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
+    """An integer as protobuf writes it."""
     if number < 0:
         number += 1 << 64
     pieces = bytearray()
@@ -46,11 +32,12 @@ def _varint(number: int) -> bytes:
 
 
 # Token ids and positions are nearly all that is ever written: a table makes encoding a join.
-_SMALL = [_varint(number) for number in range(1 << 16)]
+_SMALL = [varint(number) for number in range(1 << 16)]
 
 
-def _field(number: int, content: bytes) -> bytes:
-    return _SMALL[number << 3 | 2] + _varint(len(content)) + content
+def field(number: int, content: bytes) -> bytes:
+    """A field of a message whose value is bytes or a message."""
+    return _SMALL[number << 3 | 2] + varint(len(content)) + content
 
 
 def encode_example(features: Mapping[str, Values]) -> bytes:
@@ -62,28 +49,15 @@ def encode_example(features: Mapping[str, Values]) -> bytes:
     entries = []
     for name, values in features.items():
         if values and isinstance(values[0], float):
-            kind, content = _FLOAT_LIST, struct.pack(f"<{len(values)}f", *values)
+            kind, content = FLOAT_LIST, struct.pack(f"<{len(values)}f", *values)
         else:
-            kind = _INT64_LIST
+            kind = INT64_LIST
             content = b"".join(
-                [_SMALL[v] if 0 <= v < 65536 else _varint(v) for v in values]  # type: ignore
+                [_SMALL[v] if 0 <= v < 65536 else varint(v) for v in values]  # type: ignore
             )
-        feature = _field(kind, _field(1, content))
-        entries.append(_field(1, _field(1, name.encode("utf-8")) + _field(2, feature)))
-    return _field(1, b"".join(entries))
-
-
-def frame(content: bytes) -> bytes:
-    """One record as it stands in the file."""
-    length = struct.pack("<Q", len(content))
-    return b"".join(
-        (
-            length,
-            struct.pack("<I", masked_crc(length)),
-            content,
-            struct.pack("<I", masked_crc(content)),
-        )
-    )
+        feature = field(kind, field(1, content))
+        entries.append(field(1, field(1, name.encode("utf-8")) + field(2, feature)))
+    return field(1, b"".join(entries))
 
 
 def write_records(path: Path, contents: Iterable[bytes]) -> int:
@@ -93,8 +67,8 @@ def write_records(path: Path, contents: Iterable[bytes]) -> int:
     """
     count = 0
     with path.open("wb") as stream:
-        for content in contents:
-            stream.write(frame(content))
+        for record in framed(contents):
+            stream.write(record)
             count += 1
         stream.flush()
         os.fsync(stream.fileno())
@@ -108,35 +82,8 @@ def read_records(path: Path) -> Iterator[bytes]:
         DataDamaged: a sum is wrong or the file ends within a record; names file and record.
     """
     with path.open("rb") as stream:
-        number = 0
-        while True:
-            header = stream.read(12)
-            if not header:
-                return
-            number += 1
-            if len(header) < 12:
-                raise damaged(path, number, "the file ends within the record's length")
-            length, length_crc = struct.unpack("<QI", header)
-            if masked_crc(header[:8]) != length_crc:
-                raise damaged(path, number, "the checksum of the record's length is wrong")
-            if length > LONGEST_RECORD:
-                raise damaged(path, number, f"a record of {length} bytes cannot be")
-            rest = stream.read(length + 4)
-            if len(rest) < length + 4:
-                raise damaged(path, number, "the file ends within the record")
-            content = rest[:-4]
-            if masked_crc(content) != struct.unpack("<I", rest[-4:])[0]:
-                raise damaged(path, number, "the checksum of the record's content is wrong")
-            yield content
-
-
-def damaged(path: Path, number: int, reason: str) -> DataDamaged:
-    """The error for record *number* (from 1) of a file."""
-    return DataDamaged(
-        f"a record of training data is damaged: {reason}",
-        where=f"{path}, record {number}",
-        next_step="remove this file and run the `bertkit data` command that made it again",
-    )
+        for frames in read_frames(stream, path):
+            yield from frames.contents()
 
 
 def decode_example(content: bytes) -> Dict[str, List[float]]:
@@ -167,9 +114,9 @@ def _map_entry(content: bytes) -> Tuple[str, List[float]]:
             name = _bytes(value).decode("utf-8")
         elif number == 2:
             for kind, _, listed in _fields(_bytes(value)):
-                if kind == _INT64_LIST:
+                if kind == INT64_LIST:
                     values.extend(_ints(_bytes(listed)))
-                elif kind == _FLOAT_LIST:
+                elif kind == FLOAT_LIST:
                     values.extend(_floats(_bytes(listed)))
                 else:
                     raise ValueError(f"feature {name!r} is neither ints nor floats")

@@ -7,9 +7,10 @@ import shlex
 from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Optional
 
+from bertkit.data.frames import damaged
 from bertkit.data.layout import PREDICTIONS, SPLITS, DataLayout
 from bertkit.data.manifest import read_manifest
-from bertkit.data.tfrecord import damaged, decode_example, read_records
+from bertkit.data.tfrecord import decode_example, read_records
 from bertkit.data.tokens import read_vocabulary
 from bertkit.errors import DataDamaged
 

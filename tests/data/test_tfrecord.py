@@ -4,14 +4,8 @@ import struct
 
 import pytest
 
-from bertkit.data.tfrecord import (
-    decode_example,
-    encode_example,
-    frame,
-    masked_crc,
-    read_records,
-    write_records,
-)
+from bertkit.data.frames import framed, masked_crc
+from bertkit.data.tfrecord import decode_example, encode_example, read_records, write_records
 from bertkit.errors import DataDamaged
 
 EXAMPLE = {
@@ -54,7 +48,7 @@ def test_records_come_back_in_order(tmp_path):
 
 def test_every_damaged_byte_is_noticed_and_its_record_named(tmp_path):
     path = tmp_path / "r"
-    first, second = frame(b"first record"), frame(b"second record")
+    first, second = framed([b"first record", b"second record"])
     for position in range(len(second)):
         hit = bytearray(second)
         hit[position] ^= 0x10
@@ -67,7 +61,7 @@ def test_every_damaged_byte_is_noticed_and_its_record_named(tmp_path):
 
 def test_a_file_that_ends_too_early_is_noticed_wherever_it_ends(tmp_path):
     path = tmp_path / "r"
-    first, second = frame(b"first record"), frame(b"second record")
+    first, second = framed([b"first record", b"second record"])
     for length in range(1, len(second)):
         path.write_bytes(first + second[:length])
         with pytest.raises(DataDamaged, match="ends within"):
