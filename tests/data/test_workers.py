@@ -26,6 +26,19 @@ def test_results_come_in_the_order_of_the_items(workers):
     assert list(in_processes(square, range(20), workers)) == [n * n for n in range(20)]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_items_are_taken_only_a_little_ahead_of_the_results(workers):
+    taken = []
+
+    def items():
+        for number in range(100):
+            taken.append(number)
+            yield number
+
+    for done, _ in enumerate(in_processes(square, items(), workers), start=1):
+        assert len(taken) <= done + 2 * workers
+
+
 def test_the_death_of_a_worker_is_told_and_nothing_hangs():
     with pytest.raises(BertkitError, match="killed"):
         list(in_processes(die, [1, 2, 3], 2))
