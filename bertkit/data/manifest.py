@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import shutil
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
@@ -41,6 +42,9 @@ class Stage(NamedTuple):
     build: Callable[[Path], Dict[str, int]]  # makes the output at the path given; returns counts
     made_with: Dict[str, str] = {}  # versions of libraries, for the record only
     supersedes: Tuple[str, ...] = ()  # stages whose result may give way to this one's
+    #: a file beside the output that says what lies in it; the build makes it beside the path given.
+    #: It is never there without the output that it describes.
+    beside: Optional[Path] = None
 
 
 class Manifest(NamedTuple):
@@ -64,7 +68,7 @@ def finished(stage: Stage) -> Optional[Manifest]:
     manifest = read_manifest(DataLayout.manifest(stage.output))
     if manifest is None or not _fits(manifest, stage):
         return None
-    return manifest if _files_of(stage.output) == manifest.outputs else None
+    return manifest if _outputs(stage) == manifest.outputs else None
 
 
 def carry_out(stage: Stage, layout: DataLayout) -> Tuple[Manifest, bool]:
@@ -85,27 +89,31 @@ def carry_out(stage: Stage, layout: DataLayout) -> Tuple[Manifest, bool]:
     intent_file, tree, replaced = place / "intent.json", place / "result", place / "replaced"
     final = DataLayout.manifest(stage.output)
     intent = read_manifest(intent_file)
-    if intent is None or not _fits(intent, stage) or _files_of(stage.output) != intent.outputs:
+    if intent is not None and stage.beside is not None and _is(stage.output, intent):
+        _place_beside(stage, place)  # killed after the rename of the output, perhaps
+    if intent is None or not _fits(intent, stage) or _outputs(stage) != intent.outputs:
         _refuse_foreign_files(stage, [read_manifest(final), intent])
-        if (
-            intent is not None
-            and stage.output.exists()
-            and _files_of(stage.output) == intent.outputs
-        ):
+        if intent is not None and stage.output.exists() and _outputs(stage) == intent.outputs:
             # Killed between rename and manifest, and asked for something else since: that these
             # files are bertkit's must be known until they are replaced.
             _write_manifest(final, intent, stage)
         shutil.rmtree(str(place), ignore_errors=True)
         place.mkdir(parents=True)
         counts = stage.build(tree)
-        intent = Manifest(stage.name, stage.inputs, stage.settings, counts, _files_of(tree))
+        described = None if stage.beside is None else place / stage.beside.name
+        outputs = _files_of(tree, described)
+        intent = Manifest(stage.name, stage.inputs, stage.settings, counts, outputs)
         _sync_tree(tree)
         _write_manifest(intent_file, intent, stage)
         stage.output.parent.mkdir(parents=True, exist_ok=True)
+        if stage.beside is not None and stage.beside.exists():
+            stage.beside.unlink()
+            sync_directory(stage.beside.parent)
         if stage.output.exists():
             stage.output.replace(replaced)
         tree.replace(stage.output)
         sync_directory(stage.output.parent)
+        _place_beside(stage, place)
     _write_manifest(final, intent, stage)
     shutil.rmtree(str(place), ignore_errors=True)
     return intent, False
@@ -137,12 +145,31 @@ def _fits(manifest: Manifest, stage: Stage) -> bool:
     return bool([manifest.stage, manifest.inputs, manifest.settings] == wanted)
 
 
-def _files_of(output: Path) -> Outputs:
+def _place_beside(stage: Stage, place: Path) -> None:
+    if stage.beside is not None and (place / stage.beside.name).exists():
+        (place / stage.beside.name).replace(stage.beside)
+        sync_directory(stage.beside.parent)
+
+
+def _is(output: Path, manifest: Manifest) -> bool:
+    """Whether *output* is what *manifest* says, apart from the file beside it."""
+    listed = {n: what for n, what in manifest.outputs.items() if not n.startswith("../")}
+    return _files_of(output) == listed
+
+
+def _outputs(stage: Stage) -> Outputs:
+    return _files_of(stage.output, stage.beside)
+
+
+def _files_of(output: Path, beside: Optional[Path] = None) -> Outputs:
     """All files of a stage's result with their sizes and sums; those of a missing one: none."""
     if output.is_file():
         return {"": _described(output)}
     files = sorted(path for path in output.rglob("*") if not path.is_dir())
-    return {path.relative_to(output).as_posix(): _described(path) for path in files}
+    found = {path.relative_to(output).as_posix(): _described(path) for path in files}
+    if beside is not None and beside.is_file():
+        found[f"../{beside.name}"] = _described(beside)
+    return found
 
 
 def _described(path: Path) -> Dict[str, Any]:
@@ -157,23 +184,20 @@ def _refuse_foreign_files(stage: Stage, known: List[Optional[Manifest]]) -> None
         if manifest is not None and manifest.stage in own
         for name in manifest.outputs
     }
-    if not stage.output.exists():
-        return
-    there = (
-        [""]
-        if stage.output.is_file()
-        else [
-            path.relative_to(stage.output).as_posix()
-            for path in sorted(stage.output.rglob("*"))
-            if not path.is_dir()
-        ]
-    )
+    there = [""] if stage.output.is_file() else []
+    there += [
+        path.relative_to(stage.output).as_posix()
+        for path in sorted(stage.output.rglob("*"))
+        if not path.is_dir()
+    ]
+    if stage.beside is not None and stage.beside.exists():
+        there.append(f"../{stage.beside.name}")
     foreign = [name for name in there if name not in ours]
     if foreign:
         raise BertkitError(
             f"{stage.name}: there are files that bertkit did not make for it, such as "
-            f"{stage.output / foreign[0]}",
+            f"{os.path.normpath(stage.output / foreign[0])}",
             where=stage.output,
             why="bertkit overwrites nothing but its own files, and upstream reads every file there",
-            next_step="move them away, or give another directory with --data",
+            next_step="move them away, or give another directory",
         )
