@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Callable, Dict, Iterator, List, Optional
 
@@ -216,7 +217,7 @@ def running(server: Server) -> Iterator[Server]:
 
 
 class Proxy(Server):
-    """A proxy that has every file itself, and notes whole addresses."""
+    """A proxy that has every http file itself, and passes https on; it notes what was asked."""
 
     def __init__(self, files: Dict[str, bytes]) -> None:
         super().__init__({})
@@ -225,10 +226,30 @@ class Proxy(Server):
 
 
 class _ProxyHandler(Handler):
+    def do_CONNECT(self) -> None:
+        self.server.log.append(Request(self.path, None, self.headers.get("User-Agent", "")))
+        host, _, port = self.path.rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=60) as there:
+            self.send_response(200)
+            self.end_headers()
+            back = threading.Thread(target=_pass_on, args=(there, self.connection), daemon=True)
+            back.start()
+            _pass_on(self.connection, there)
+            back.join()
+        self.close_connection = True
+
     def answer(self) -> None:
         host_and_path = self.path[len("http://") :]
         body = self.server.files.get("/" + host_and_path.partition("/")[2])
         self.status(502) if body is None else self.file(body)
+
+
+def _pass_on(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        for piece in iter(lambda: source.recv(1 << 16), b""):
+            target.sendall(piece)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
 
 
 def numbered(count: int) -> bytes:

@@ -93,7 +93,7 @@ def fetch_dump(
     published = _recalled(home, date) or _looked_up(wiki, date, given, patience)
     record = home / published.date / "dump.json"
     record.parent.mkdir(parents=True, exist_ok=True)
-    if not record.exists():
+    if published != _recalled(home, published.date):
         write_json(record, {"wiki": wiki, "date": published.date, "files": published.files})
         log.info("the dump of %s from %s", wiki, published.date)
     # The small one first: what is wrong with an address shows early.
@@ -157,7 +157,10 @@ def _recalled(home: Path, date: Optional[str]) -> Optional[_Published]:
     for each in dates:
         try:
             record = json.loads((home / each / "dump.json").read_text(encoding="utf-8"))
-            return _Published(record["date"], record["files"])
+            dump = home / each / f"{home.name}-{each}-pages-articles-{_KINDS[0]}"
+            # Begun without sums and not ended: elsewhere there may be sums to be had.
+            if record["files"] or dump.exists():
+                return _Published(record["date"], record["files"])
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return None

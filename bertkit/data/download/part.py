@@ -43,7 +43,8 @@ class Part:
             if not 0 < size <= self.path.stat().st_size:
                 return
             self.total = None if total is None else int(total)
-            self.address, self.validator = str(note["address"]), note["validator"]
+            self.address, validator = str(note["address"]), note["validator"]
+            self.validator = None if validator is None else str(validator)
         except (OSError, ValueError, KeyError, TypeError):
             return
         self.size = self.synced = size

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import json
 from pathlib import Path
 from typing import Dict, NamedTuple, Optional
 
+from bertkit.data.download.remote import Remote
 from bertkit.errors import DataDamaged
 from bertkit.files import write_json
 
@@ -73,3 +75,24 @@ def digests(path: Path, algorithms: Dict[str, str]) -> Dict[str, str]:
             for digest in made.values():
                 digest.update(piece)
     return {name: digest.hexdigest() for name, digest in made.items()}
+
+
+def wanted_of(remote: Remote, pin: Optional[Pin]) -> Dict[str, str]:
+    """The sums that the content must have: those published, and that of the first download."""
+    wanted = {name: value.lower() for name, value in remote.sums.items()}
+    if pin is not None:
+        wanted.setdefault("sha256", pin.sha256)
+    return wanted
+
+
+def difference(found: Dict[str, str], wanted: Dict[str, str]) -> Optional[str]:
+    """In which sum the content is another one than *wanted*; none if in none."""
+    for name, value in wanted.items():
+        if found[name] != value:
+            return f"its {name} is {found[name]}, not {value}"
+    return None
+
+
+def now() -> str:
+    """Date and time, UTC, as pins have them."""
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

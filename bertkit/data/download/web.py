@@ -10,13 +10,14 @@ import contextlib
 import os
 import re
 import time
-from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, NamedTuple, Optional
+from typing import TYPE_CHECKING, Iterator, Mapping, NamedTuple, Optional
 from urllib.parse import unquote, urljoin, urlsplit
 
 from bertkit import __version__
+from bertkit.data.download.headers import length_of, range_of, seconds_of, validator_of
 from bertkit.data.download.patience import Patience
+from bertkit.data.download.reasons import plain
 from bertkit.data.download.remote import checked, shown
 from bertkit.data.download.slots import connection_to
 from bertkit.errors import EnvironmentUnfit, UsageProblem
@@ -30,7 +31,6 @@ CONTACT = "BERTKIT_CONTACT"
 _PIECE = 256 << 10
 _REDIRECTS = (301, 302, 303, 307, 308)
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
 class Trouble(Exception):
@@ -137,11 +137,11 @@ class Web:
                 timeout=(self.patience.connect, self.patience.read),
             )
         except requests.exceptions.SSLError as error:
-            raise Refused(f"its certificate is not trusted ({_plain(error)})") from None
+            raise Refused(f"its certificate is not trusted ({plain(error)})") from None
         except (requests.ConnectionError, requests.Timeout) as error:
-            raise Passing(_plain(error)) from None
+            raise Passing(plain(error)) from None
         except (requests.RequestException, ValueError) as error:
-            raise Refused(_plain(error)) from None
+            raise Refused(plain(error)) from None
 
     def _session(self) -> requests.Session:
         if self._made is None:
@@ -154,6 +154,8 @@ class Web:
                     "files that are there already need no download: --from DIR",
                 ) from None
             self._made = requests.Session()
+            # Else it reads the whole body of a redirect, though it is not to follow it.
+            self._made.get_redirect_target = lambda _response: None
             # A file's own bytes are wanted, whatever a server would like to wrap them in.
             self._made.headers.update(
                 {"User-Agent": user_agent(), "Accept-Encoding": "identity", "Accept": "*/*"}
@@ -168,24 +170,23 @@ class Web:
             reason = f"{status} {response.reason or ''}".strip()
             if status not in _PASSING:
                 raise Refused(reason)
-            wait = _retry_after(headers.get("Retry-After"))
+            wait = seconds_of(headers.get("Retry-After"))
             if wait is not None and wait > self.patience.longest_wait:
                 raise Refused(f"{reason}, and asks to come back in {wait:.0f} s")
             raise Passing(reason, wait)
         if headers.get("Content-Encoding", "identity") != "identity":
             raise Refused(f"it sends {headers['Content-Encoding']}, which was not asked for")
-        own = _validator(headers)
+        own = validator_of(headers)
         if status == 200:
-            length = headers.get("Content-Length", "")
-            total = int(length) if length.isdecimal() else None
+            total = length_of(headers)
             return Answer(0, total, own, self._pieces(response, total))
-        match = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", "").strip())
-        if not start or not match or int(match[1]) != start or int(match[2]) < start:
+        part = range_of(headers)
+        if not start or not part or part.first != start or part.last < start:
             raise WrongRange(f"206 with Content-Range {headers.get('Content-Range')!r}")
         if validator and own and own != validator:
             raise WrongRange("the file changed since the first part came")
-        last, total = int(match[2]), None if match[3] == "*" else int(match[3])
-        return Answer(start, total, own or validator, self._pieces(response, last + 1 - start))
+        pieces = self._pieces(response, part.last + 1 - start)
+        return Answer(start, part.total, own or validator, pieces)
 
     def _pieces(self, response: requests.Response, length: Optional[int]) -> Iterator[bytes]:
         from urllib3.exceptions import HTTPError
@@ -197,7 +198,7 @@ class Web:
                 # read1 gives what is there; read would wait for a whole piece, however slow.
                 piece = response.raw.read1(_PIECE, decode_content=False)
             except (HTTPError, OSError, ValueError) as error:
-                raise Passing(f"{_plain(error)}, after {received:,} bytes") from None
+                raise Passing(f"{plain(error)}, after {received:,} bytes") from None
             if not piece:
                 break
             received += len(piece)
@@ -232,50 +233,14 @@ def _local(address: str, start: int, validator: Optional[str]) -> Iterator[Answe
 def _redirected(address: str, location: Optional[str]) -> str:
     if not location:
         raise Refused("it redirects to nowhere")
-    target = urljoin(address, location)
-    scheme = urlsplit(target).scheme
+    try:
+        target = urljoin(address, location)
+        scheme = urlsplit(target).scheme
+    except ValueError:
+        raise Refused("it redirects to what is no address") from None
     if scheme != urlsplit(address).scheme and scheme != "https":
         raise Refused(f"it redirects to {shown(target)}, which is not followed")
     try:
         return checked(target)
     except UsageProblem as error:
         raise Refused(f"it redirects to {shown(target)}: {error.why}") from None
-
-
-def _validator(headers: Mapping[str, str]) -> Optional[str]:
-    """What If-Range takes: a strong ETag, else the time of the last change."""
-    tag = headers.get("ETag", "")
-    if tag and not tag.startswith("W/"):
-        return tag
-    return headers.get("Last-Modified") or None
-
-
-def _retry_after(text: Optional[str]) -> Optional[float]:
-    """Seconds from a Retry-After header, which has a number or a date."""
-    if not text:
-        return None
-    if text.strip().isdecimal():
-        return float(text)
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (ValueError, TypeError, IndexError):
-        return None
-
-
-def _plain(error: BaseException) -> str:
-    """The innermost reason of an error that libraries have wrapped several times."""
-    reasons: Dict[int, Any] = {}
-    found: Any = error
-    while isinstance(found, BaseException) and id(found) not in reasons:
-        reasons[id(found)] = found
-        inner = getattr(found, "reason", None)
-        if not isinstance(inner, BaseException):
-            inner = next((each for each in found.args if isinstance(each, BaseException)), None)
-        found = inner or found.__cause__ or found.__context__
-    last = list(reasons.values())[-1]
-    timed_out = [each for each in reasons.values() if "imeout" in type(each).__name__]
-    if timed_out:
-        return "it did not answer in time"
-    if isinstance(last, OSError) and last.strerror:
-        return last.strerror
-    return re.sub(r"<[^>]*>:? ?", "", str(last)) or type(last).__name__

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Callable, Dict, List, NamedTuple, Optional
 
 from bertkit.data.download import Patience, Remote, fetch
-from bertkit.data.download.fetch import Check
 from bertkit.data.download.pins import read_pin
+from bertkit.data.download.transfer import Check
 from bertkit.data.layout import DataLayout
 from bertkit.data.manifest import Stage, carry_out, finished
 from bertkit.errors import DataDamaged

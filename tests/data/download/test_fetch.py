@@ -76,6 +76,18 @@ def test_a_refusal_is_not_asked_again(server, remote, patience, tmp_path, code):
     assert len(server.requests) == 1
 
 
+def test_a_refusal_of_a_client_without_contact_tells_how_to_name_one(
+    server, remote, patience, tmp_path, monkeypatch
+):
+    monkeypatch.delenv("BERTKIT_CONTACT", raising=False)
+    for contact in ("", "someone@example.org"):
+        server.faults[PATH] = [servers.status(403)]
+        with pytest.raises(DownloadFailed) as failed:
+            fetch(remote, tmp_path, patience=patience)
+        assert ("set BERTKIT_CONTACT" in failed.value.why) == (not contact)
+        monkeypatch.setenv("BERTKIT_CONTACT", "someone@example.org")
+
+
 def test_waits_grow_and_are_the_servers_own_where_it_asks(
     server, remote, patience, tmp_path, waits
 ):

@@ -1,5 +1,6 @@
 """Requests: redirects that are checked, time limits, proxies, certificates, two connections."""
 
+import contextlib
 import ssl
 import threading
 
@@ -32,6 +33,7 @@ def test_a_redirect_is_followed(server, remote, patience, tmp_path):
         ("ftp://example.org/x", "which is not followed"),
         ("http://user:word@127.0.0.1/x", "credentials"),
         ("", "redirects to nowhere"),
+        ("http://[::1", "redirects to what is no address"),
     ],
 )
 def test_a_redirect_to_nowhere_good_is_not_followed(
@@ -41,6 +43,21 @@ def test_a_redirect_to_nowhere_good_is_not_followed(
     with pytest.raises(DownloadFailed, match=why) as failed:
         fetch(remote, tmp_path, patience=patience)
     assert "word" not in str(failed.value)
+
+
+def test_what_stands_behind_a_redirects_headers_is_not_read(server, remote, patience, tmp_path):
+    def endless(handler, body):
+        handler.send_response(302)
+        handler.send_header("Location", "/there")
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            while True:
+                handler.write(b"x" * 65536)
+
+    server.files["/there"] = CONTENT
+    server.faults[PATH] = [endless]
+    assert fetch(remote, tmp_path, patience=patience).path.read_bytes() == CONTENT
+    assert server.log[0].sent < 100 << 20
 
 
 def test_redirects_come_to_an_end(server, remote, patience, tmp_path):
@@ -91,13 +108,27 @@ def test_the_proxy_of_the_environment_is_used_and_no_proxy_is_heard(
         assert len(proxy.requests) == 1
 
 
-def test_a_certificate_must_be_trusted(patience, tmp_path, monkeypatch):
-    server = servers.Server({PATH: CONTENT})
+def test_https_goes_through_the_proxy_too(patience, tmp_path, monkeypatch):
+    with running(secured(servers.Server({PATH: CONTENT}))) as server, running(Proxy({})) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        monkeypatch.setenv("https_proxy", proxy.url)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(TLS / "localhost.pem"))
+        remote = Remote(PLACE, [f"https://localhost:{server.server_port}{PATH}"])
+        assert fetch(remote, tmp_path, patience=patience).path.read_bytes() == CONTENT
+        assert proxy.requests == [f"localhost:{server.server_port}"]
+
+
+def secured(server):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(str(TLS / "localhost.pem"))
     server.socket = context.wrap_socket(
         server.socket, server_side=True, do_handshake_on_connect=False
     )
+    return server
+
+
+def test_a_certificate_must_be_trusted(patience, tmp_path, monkeypatch):
+    server = secured(servers.Server({PATH: CONTENT}))
     with running(server):
         remote = Remote(PLACE, [f"https://localhost:{server.server_port}{PATH}"])
         with pytest.raises(DownloadFailed, match="certificate is not trusted"):
