@@ -13,6 +13,7 @@ from bertkit import __version__
 # command -> (module in this package, one line for --help). The module's ``command`` is the
 # click command. The help lines stand here so that `bertkit --help` imports no sub-command.
 COMMANDS: Dict[str, str] = {
+    "doctor": "Say whether this machine is fit for a job, and what to do where not.",
     "demo": "Go the whole way on this machine, small: repository, data, training.",
     "prepare-repo": "Fetch the upstream release that fits this machine and patch it.",
     "upstream": "Compare the catalogue of releases with the live repository.",

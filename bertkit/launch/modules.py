@@ -29,35 +29,47 @@ def problems(
         release: the upstream release of the checkout, if there is one.
         wanted_tensorflow: the versions which that release was validated with.
     """
-    trouble: List[BertkitError] = [
+    missing: List[BertkitError] = [
         EnvironmentUnfit(
             f"the Python module {name} is missing",
             where=python,
-            next_step=_INSTALL.get(name, f"{python} -m pip install {name}"),
+            next_step=what_installs(name, python),
         )
         for name in facts.missing or ()
         if name != "tensorflow"
     ]
-    wanted = f"upstream {release} wants {' or '.join(wanted_tensorflow)}"
+    return missing + tensorflow_problems(facts, python, release, wanted_tensorflow)
+
+
+def tensorflow_problems(
+    facts: Facts, python: str, release: Optional[str], wanted: Sequence[str]
+) -> List[BertkitError]:
+    """Whether TensorFlow is there, in one of the series that *release* was validated with."""
+    why = f"upstream {release} wants {' or '.join(wanted)}" if wanted else None
     if facts.tensorflow is None:
-        trouble.append(
+        return [
             EnvironmentUnfit(
                 "TensorFlow is missing",
                 where=python,
-                why=wanted if wanted_tensorflow else None,
+                why=why,
                 next_step="make demo sets one up for the CPU; a Gaudi image brings its own",
             )
-        )
-    elif wanted_tensorflow and minor(facts.tensorflow) not in map(minor, wanted_tensorflow):
-        trouble.append(
+        ]
+    if wanted and minor(facts.tensorflow) not in map(minor, wanted):
+        return [
             EnvironmentUnfit(
                 f"TensorFlow {facts.tensorflow} is here",
                 where=python,
-                why=wanted,
+                why=why,
                 next_step=_OTHER_RELEASE,
             )
-        )
-    return trouble
+        ]
+    return []
+
+
+def what_installs(name: str, python: str) -> str:
+    """What to do where the module *name* is missing."""
+    return _INSTALL.get(name, f"{python} -m pip install {name}")
 
 
 def habana_problems(facts: Facts, python: str, release: Optional[str]) -> List[BertkitError]:

@@ -15,7 +15,7 @@ from bertkit.upstream import catalogue
 from bertkit.upstream.lock import Lock, differences
 
 #: what every job of upstream imports
-_ALWAYS = ("tensorflow", "dllogger", "habana_frameworks")
+ALWAYS = ("tensorflow", "dllogger", "habana_frameworks")
 
 
 def starting_point(
@@ -138,7 +138,7 @@ def question(
 
     *probe* is a file to look for in the output directory.
     """
-    names = _ALWAYS + request.recipe.modules + (("horovod",) if plan.ranks > 1 else ())
+    names = ALWAYS + request.recipe.modules + (("horovod",) if plan.ranks > 1 else ())
     return node_ask.question(
         directory=plan.working_directory,  # where the ranks start
         repo=None if lock is None else str(request.repo),
