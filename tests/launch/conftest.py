@@ -14,6 +14,7 @@ from bertkit.blobs import blob_id
 from bertkit.launch.plan import Request
 from bertkit.launch.recipe import load
 from bertkit.upstream.lock import AppliedPatch, Lock, PatchedFile, write_lock
+from tests import gaudi
 from tests.launch import records_of
 
 BERT = "TensorFlow/nlp/bert"
@@ -99,37 +100,13 @@ def whole_checkpoint() -> Callable[[Path, int], Path]:
 
 @pytest.fixture
 def gaudi_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine like the Gaudi image's: 8 HPUs, 2 sockets with 24 cores of 2 threads each,
-    Open MPI 4.1.5 in MPI_ROOT, and the image's variables."""
+    """The machine of :mod:`tests.gaudi`, and a pod's environment in this process."""
     root = tmp_path / "image"
-    (root / "dev/accel").mkdir(parents=True)
-    for number in range(8):
-        (root / f"dev/accel/accel{number}").touch()
-        (root / f"dev/accel/accel_controlD{number}").touch()
-    for thread in range(96):
-        topology = root / f"sys/devices/system/cpu/cpu{thread}/topology"
-        topology.mkdir(parents=True)
-        (topology / "physical_package_id").write_text(f"{thread % 48 // 24}\n")
-        (topology / "core_id").write_text(f"{thread % 24}\n")
-    (root / "proc/self").mkdir(parents=True)
-    (root / "proc/self/status").write_text("Name:\tbertkit\nCpus_allowed_list:\t0-95\n")
-    mpi_root = root / "opt/amazon/openmpi"
-    (mpi_root / "bin").mkdir(parents=True)
-    mpirun = mpi_root / "bin/mpirun"
-    mpirun.write_text("#!/bin/sh\necho 'mpirun (Open MPI) 4.1.5'\n")
-    mpirun.chmod(0o755)
-
+    environment = gaudi.build(root)
     for name in list(os.environ):
         monkeypatch.delenv(name)
     for name, value in {
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "HOME": "/root",
-        "BERTKIT_SYSTEM_ROOT": str(root),
-        "MPI_ROOT": str(mpi_root),
-        "OPAL_PREFIX": str(mpi_root),
-        "PYTHONPATH": "/usr/lib/habanalabs/:/root",
-        "HABANA_LOGS": "/var/log/habana_logs/",
-        "GC_KERNEL_PATH": "/usr/lib/habanalabs/libtpc_kernels.so",
+        **environment,
         "OMPI_MCA_btl_tcp_if_include": "eth0",
         "KUBERNETES_SERVICE_HOST": "10.0.0.1",
         "MY_REGISTRY_TOKEN": "not for anyone",
