@@ -8,7 +8,7 @@ from typing import Any, List, Optional, Sequence
 
 import click
 
-from bertkit.cli import data_downloads, data_wiki
+from bertkit.cli import data_downloads, data_pack, data_wiki
 from bertkit.cli.common import common_options, print_json
 
 _DATA = click.option(
@@ -32,6 +32,7 @@ for _each in (
     data_downloads.pretrained,
     data_wiki.wiki,
     data_downloads.books,
+    data_pack.pack,
 ):
     command.add_command(_each)
 
@@ -82,21 +83,45 @@ def sample(
 
 @command.command()
 @click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
+@click.option(
+    "--source",
+    type=click.Path(path_type=Path),
+    metavar="IN_DIR",
+    help="The records that packs were made of; default: what the manifest says of them.",
+)
 @common_options
-def verify(directory: Path, as_json: bool) -> None:
-    """Read every record below the data directory DIR and check it."""
+def verify(directory: Path, source: Optional[Path], as_json: bool) -> None:
+    """Read every record of DIR and check it.
+
+    DIR is a data directory with all that lies in it, or one directory of packed records.
+    """
+    from bertkit.data.packing.verify import as_row, is_packed, verify_all_packs, verify_packs
+    from bertkit.data.verify import Checked
     from bertkit.data.verify import verify as verify_records
 
-    results = verify_records(directory)
+    results: List[Checked] = []
+    if source is not None or (directory.is_dir() and is_packed(directory)):
+        packed = [verify_packs(directory, source=source)]
+    else:
+        results = verify_records(directory)
+        packed = verify_all_packs(directory)
     if as_json:
-        print_json(
-            {"directories": [{**r._asdict(), "directory": str(r.directory)} for r in results]}
-        )
+        rows = [{**r._asdict(), "directory": str(r.directory)} for r in results]
+        print_json({"directories": [*rows, *map(as_row, packed)]})
         return
-    _print_table(
-        ["directory", "length", "files", "records", "tokens"],
-        [[str(r.directory.relative_to(directory)), *(f"{n:,}" for n in r[1:])] for r in results],
-    )
+    if results:
+        _print_table(
+            ["directory", "length", "files", "records", "tokens"],
+            [
+                [str(r.directory.relative_to(directory)), *(f"{n:,}" for n in r[1:])]
+                for r in results
+            ],
+        )
+    if packed:
+        _print_table(
+            ["packed", "length", "files", "packs", "sequences", "tokens", "compared with"],
+            [[str(r.directory), *(f"{n:,}" for n in r[1:6]), r.compared_with] for r in packed],
+        )
     click.echo("every record is as it should be")
 
 

@@ -8,6 +8,8 @@ given as ``--data``, which upstream calls ``BERT_PREP_WORKING_DIR``:
     tfrecord/seq_len_128/wikicorpus_en/test/
     tfrecord/seq_len_512/wikicorpus_en/training/    records for phase 2
     tfrecord/seq_len_512/wikicorpus_en/test/
+    tfrecord_packed/seq_len_512/wikicorpus_en/training/     up to three sequences in one record
+    tfrecord_packed/seq_len_512/wikicorpus_en/training_metadata.json
     vocab/uncased/vocab.txt                         the vocabulary that they were made with
     MRPC/train.tsv  MRPC/dev.tsv  MRPC/test.tsv     GLUE's form
     SQuAD/train-v1.1.json  SQuAD/dev-v1.1.json
@@ -97,6 +99,10 @@ class DataLayout:
     def test_records(self, seq_len: int) -> Path:
         """What upstream wants as ``--eval_files_dir``."""
         return self.tfrecord(seq_len) / "test"
+
+    def packed_training_records(self, seq_len: int) -> Path:
+        """What upstream wants as ``--input_files_dir`` for packed data."""
+        return self.root / "tfrecord_packed" / f"seq_len_{seq_len}" / self.corpus / "training"
 
     @property
     def mrpc(self) -> Path:

@@ -1,0 +1,1 @@
+"""Several sequences in one record, so that training computes hardly any padding."""

@@ -1,0 +1,43 @@
+"""Numbers as protobuf writes them (varints), many at once."""
+
+from __future__ import annotations
+
+from typing import Any, Tuple
+
+import numpy as np
+
+Array = Any  # numpy.ndarray, which in the numpy of Python 3.8 has no type that mypy could check
+
+
+def decode_varints(packed: bytes) -> Array:
+    """The numbers (int64) of a row of varints of three bytes at most.
+
+    Raises:
+        ValueError: one is longer.
+    """
+    content = np.frombuffer(packed, dtype=np.uint8)
+    last = np.flatnonzero(content < 0x80)
+    first = np.concatenate([[0], last[:-1] + 1]) if len(last) else last
+    sizes = last - first + 1
+    numbers = content[first].astype(np.int64) & 0x7F
+    for place in (1, 2):
+        longer = np.flatnonzero(sizes > place)
+        numbers[longer] |= (content[first[longer] + place].astype(np.int64) & 0x7F) << 7 * place
+    if len(sizes) and sizes.max() > 3:
+        raise ValueError("a number is longer than three bytes")
+    return numbers
+
+
+def encode_varints(numbers: Array) -> Tuple[bytes, Array]:
+    """Numbers below 2**14 as varints, and where each begins (and the last one ends)."""
+    two = numbers >= 0x80
+    edges = np.concatenate([[0], np.cumsum(1 + two)])
+    packed = np.empty(edges[-1], dtype=np.uint8)
+    packed[edges[:-1]] = numbers & 0x7F | two * 0x80
+    packed[edges[:-1][two] + 1] = numbers[two] >> 7
+    return packed.tobytes(), edges
+
+
+def sums_of_groups(sizes: Array) -> Array:
+    """Where groups of these sizes begin in a row, and where the last one ends."""
+    return np.concatenate([[0], np.cumsum(sizes)])

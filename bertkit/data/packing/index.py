@@ -1,0 +1,194 @@
+"""The first pass over the records: every one is checked, and what planning needs is kept.
+
+That is eight bytes a record: where it stands, its tokens and its predictions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, BinaryIO, Callable, Dict, Iterator, List, NamedTuple, Tuple
+
+import numpy as np
+
+from bertkit.data.frames import read_frames
+from bertkit.data.packing.arrays import Array, sums_of_groups
+from bertkit.data.packing.planning import Pool
+from bertkit.data.packing.sequences import Limits, Reader, added, sum_of_contents
+from bertkit.data.workers import in_processes
+from bertkit.errors import BertkitError, DataDamaged
+
+#: records that stay together when the order is shuffled, so that they are read in one go
+BLOCK = 128
+
+
+class FileIndex(NamedTuple):
+    """One file of records.
+
+    Attributes:
+        path: the file.
+        identity: changes if the file is written or replaced.
+        sha256: of the file, in hex.
+        edges: uint32 or uint64 [records + 1]: where each frame begins, and the end of the file.
+        lengths: uint16 [records]: tokens.
+        predictions: uint16 [records]: masked tokens.
+        contents: the sum of the sequences' contents.
+    """
+
+    path: Path
+    identity: Tuple[int, ...]
+    sha256: str
+    edges: Array
+    lengths: Array
+    predictions: Array
+    contents: int
+
+
+class Index:
+    """All records of a directory; they are numbered through, file after file."""
+
+    def __init__(self, files: List[FileIndex]) -> None:
+        self.files = files
+        self.starts = sums_of_groups(np.array([len(file.lengths) for file in files]))
+        self.histogram = np.zeros(1, dtype=np.int64)
+        self.contents = 0
+        for file in files:
+            counts = np.bincount(file.lengths, minlength=len(self.histogram))
+            counts[: len(self.histogram)] += self.histogram
+            self.histogram = counts
+            self.contents = added(self.contents, file.contents)
+
+    @property
+    def records(self) -> int:
+        """How many there are."""
+        return int(self.starts[-1])
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all records, without padding."""
+        return int((self.histogram * np.arange(len(self.histogram))).sum())
+
+    @property
+    def hashes(self) -> Dict[str, str]:
+        """The SHA-256 of each file by its name."""
+        return {file.path.name: file.sha256 for file in self.files}
+
+    def windows(self, size: int, random: Any) -> Iterator[Pool]:
+        """All records in random order, in windows of about *size*.
+
+        Blocks are shuffled over all files, and then the records within a window.
+        """
+        blocks = np.array(
+            [
+                (number, begin)
+                for number, file in enumerate(self.files)
+                for begin in range(0, len(file.lengths), BLOCK)
+            ]
+        )
+        blocks = blocks[random.permutation(len(blocks))]
+        per_window = max(1, size // BLOCK)
+        for begin in range(0, len(blocks), per_window):
+            pools = [self._block(*place) for place in blocks[begin : begin + per_window].tolist()]
+            window = Pool(*(np.concatenate(parts) for parts in zip(*pools)))
+            yield window.take(random.permutation(len(window.numbers)))
+
+    def _block(self, number: int, begin: int) -> Pool:
+        file = self.files[number]
+        end = min(begin + BLOCK, len(file.lengths))
+        return Pool(
+            np.arange(begin, end) + self.starts[number],
+            file.lengths[begin:end].astype(np.int64),
+            file.predictions[begin:end].astype(np.int64),
+        )
+
+    def places(self, numbers: Array) -> Tuple[Array, Array, Array]:
+        """Where these records stand, ascending numbers: file, begin and end, int64 each."""
+        owners = np.searchsorted(self.starts, numbers, side="right") - 1
+        begins, ends = np.empty(len(numbers), np.int64), np.empty(len(numbers), np.int64)
+        for owner in np.unique(owners):
+            here = owners == owner
+            local = numbers[here] - self.starts[owner]
+            begins[here] = self.files[owner].edges[local]
+            ends[here] = self.files[owner].edges[local + 1]
+        return owners, begins, ends
+
+    def require_unchanged(self) -> None:
+        """Raise if a file was written since it was read.
+
+        Raises:
+            BertkitError: one was.
+        """
+        for file in self.files:
+            if _identity(file.path) != file.identity:
+                raise BertkitError(
+                    "the records changed while they were being packed",
+                    where=file.path,
+                    next_step="run the same command again when nothing writes there",
+                )
+
+
+def index_of(paths: List[Path], limits: Limits, workers: int, note: Callable[[int], None]) -> Index:
+    """Read and check all records of some files.
+
+    Args:
+        paths: the files.
+        limits: what each record must have room for.
+        workers: processes.
+        note: called with the number of records of each file that is done.
+
+    Raises:
+        DataDamaged: a record is not as it should be, or a file has none.
+    """
+    files = []
+    for file in in_processes(_IndexOne(limits), paths, workers):
+        note(len(file.lengths))
+        files.append(file)
+    return Index(files)
+
+
+class _IndexOne:
+    """The work on one file, as one that can be sent to another process."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+
+    def __call__(self, path: Path) -> FileIndex:
+        reader = Reader(self._limits)
+        edges, lengths, predictions, contents, end = [], [], [], 0, 0
+        identity = _identity(path)
+        with path.open("rb") as stream:
+            hashed = _Hashed(stream)
+            for frames in read_frames(hashed, path):  # type: ignore[arg-type]
+                sequences = reader.read(frames, path)
+                edges.append(np.array(frames.edges[:-1], dtype=np.int64) + end)
+                end += frames.edges[-1]
+                lengths.append(sequences.lengths.astype(np.uint16))
+                predictions.append(sequences.predictions.astype(np.uint16))
+                contents = added(contents, sum_of_contents(sequences))
+        if not end:
+            raise DataDamaged("a file of records is empty", where=path,
+                              next_step="remove it and make the records again")  # fmt: skip
+        kind = np.uint32 if end < 1 << 32 else np.uint64
+        return FileIndex(
+            path, identity, hashed.sha256.hexdigest(),
+            np.concatenate([*edges, [end]]).astype(kind),
+            np.concatenate(lengths), np.concatenate(predictions), contents,
+        )  # fmt: skip
+
+
+class _Hashed:
+    """A stream whose SHA-256 is known when it has been read."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.sha256 = hashlib.sha256()
+
+    def read(self, size: int) -> bytes:
+        piece = self._stream.read(size)
+        self.sha256.update(piece)
+        return piece
+
+
+def _identity(path: Path) -> Tuple[int, ...]:
+    status = path.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

@@ -1,0 +1,162 @@
+"""``bertkit data pack``: from a directory of records to one of packs, as a stage."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional
+
+from bertkit.data.layout import DataLayout
+from bertkit.data.manifest import Stage, carry_out, finished
+from bertkit.data.packing.index import Index, index_of
+from bertkit.data.packing.metadata import metadata_path
+from bertkit.data.packing.packer import Packer, Request, Work
+from bertkit.data.packing.sequences import Limits, shape_of_first
+from bertkit.data.progress import Progress
+from bertkit.data.workers import cores
+from bertkit.errors import BertkitError, DataDamaged, UsageProblem
+from bertkit.files import exclusive
+
+#: more processes than this would need more than 1.5 GB
+MOST_WORKERS = 12
+
+
+class Packed(NamedTuple):
+    """What came out; counts are sequences, packs, files, tokens and the least number of packs."""
+
+    output: Path
+    metadata: Path
+    state: str  # "made", "was there", or with a dry run "would be made"
+    limits: Limits
+    counts: Dict[str, int]
+
+    @property
+    def efficiency(self) -> Optional[float]:
+        """Tokens that are no padding, of all; none if the packs are not known yet."""
+        packs = self.counts.get("packs")
+        return self.counts["tokens"] / (self.limits.tokens * packs) if packs else None
+
+    @property
+    def best_efficiency(self) -> float:
+        """What no packing of these lengths, three a pack, can exceed."""
+        return self.counts["tokens"] / (self.limits.tokens * self.counts["least_packs"])
+
+
+def pack(
+    request: Request,
+    *,
+    packer: Optional[Packer] = None,
+    dry_run: bool = False,
+) -> Packed:
+    """Pack a directory of records unless that is done already.
+
+    Args:
+        request: what and how.
+        packer: who packs; by default this package.
+        dry_run: read and plan, say what would come out, and change nothing.
+
+    Raises:
+        DataDamaged: the records are not as they should be.
+        UsageProblem: input and output lie in one another.
+        BertkitError: another process packs there, files that bertkit did not make are in the way,
+            the output cannot be written, or a worker was killed.
+    """
+    _require_apart(request.source, request.output)
+    paths = files_of(request.source)
+    limits = request.limits or shape_of_first(paths[0])
+    workers = min(request.workers or cores(), MOST_WORKERS)
+    packer = packer or Packer()
+    if dry_run:
+        work = Work(request, limits, _read(paths, limits, workers), workers)
+        done = finished(_stage(work, packer))
+        counts = done.counts if done else packer.planned(work)
+        return _packed(request, limits, "was there" if done else "would be made", counts)
+    layout = DataLayout(request.output.parent)
+    with _told_of_storage(request.output):
+        purpose = f"bertkit data pack --output {request.output}"
+        with exclusive(layout.lock, purpose=purpose, wait=False):
+            work = Work(request, limits, _read(paths, limits, workers), workers)
+            manifest, was_there = carry_out(_stage(work, packer), layout)
+    return _packed(request, limits, "was there" if was_there else "made", manifest.counts)
+
+
+def _packed(request: Request, limits: Limits, state: str, counts: Dict[str, int]) -> Packed:
+    return Packed(request.output, metadata_path(request.output), state, limits, counts)
+
+
+def _stage(work: Work, packer: Packer) -> Stage:
+    request = work.request
+    settings: Dict[str, Any] = {
+        **work.limits._asdict(), "ranks": request.ranks, "seed": request.seed,
+        "window": request.window, **packer.settings,
+    }  # fmt: skip
+    return Stage(
+        f"packs {request.output.name}",
+        request.output,
+        {**work.records.hashes, "sequences": f"{work.records.contents:032x}"},
+        settings,
+        lambda tree: packer.write(work, tree),
+        _versions(*packer.made_with),
+        beside=metadata_path(request.output),
+    )
+
+
+def _read(paths: List[Path], limits: Limits, workers: int) -> Index:
+    progress = Progress("reading records")
+    index = index_of(paths, limits, workers, progress.more)
+    progress.end()
+    return index
+
+
+def files_of(source: Path) -> List[Path]:
+    """The files of a directory of records, by name.
+
+    Raises:
+        DataDamaged: there are none, or something else lies there.
+    """
+    if not source.is_dir():
+        raise DataDamaged("there is no such directory of records", where=source,
+                          next_step="give the directory of unpacked records")  # fmt: skip
+    paths = sorted(source.iterdir())
+    if not paths:
+        raise DataDamaged("the directory of records is empty", where=source,
+                          next_step="make the records first")  # fmt: skip
+    for path in paths:
+        if not path.is_file():
+            raise DataDamaged(
+                "something that holds no records lies among the records",
+                where=path,
+                why="upstream reads every file of this directory",
+                next_step="move it away",
+            )
+    return paths
+
+
+def _require_apart(source: Path, output: Path) -> None:
+    here, there = source.resolve(), output.resolve()
+    if here == there or here in there.parents or there in here.parents:
+        raise UsageProblem(
+            "the records and their packs cannot lie in one another",
+            where=output,
+            why=f"the records are in {source}, and upstream reads every file of either",
+            next_step="give another --output",
+        )
+
+
+@contextlib.contextmanager
+def _told_of_storage(output: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BertkitError(
+            "packs cannot be written",
+            where=error.filename or output,
+            why=error.strerror or str(error),
+            next_step="make room or mend the permissions, and run the same command again",
+        ) from None
+
+
+def _versions(*packages: str) -> Dict[str, str]:
+    from importlib.metadata import version
+
+    return {package: version(package) for package in packages}
