@@ -26,7 +26,7 @@ log = logging.getLogger("bertkit")
 
 #: The release that TensorFlow 2.13, which `make demo` sets up, belongs to.
 RELEASE = "1.13.0"
-JOBS = ("phase1", "phase2", "mrpc")
+JOBS = ("phase1", "phase2", "mrpc", "squad")
 #: seconds that GitHub may take before the stand-in takes its place
 PATIENCE = 10.0
 
@@ -90,7 +90,10 @@ def steps(directory: Path, results: Path, *, upstream: Optional[str], cards: int
         prepare += ["--upstream", upstream]
     common = ["--cards", str(cards), "--device", "cpu", "--model", "tiny"]
     common += ["--repo", repo, "--data", data]
-    which = {"phase1": ["--phase", "1"], "phase2": ["--phase", "2"], "mrpc": ["--task", "mrpc"]}
+    which = {
+        "phase1": ["--phase", "1"], "phase2": ["--phase", "2"],
+        "mrpc": ["--task", "mrpc"], "squad": ["--task", "squad"],
+    }  # fmt: skip
     return [
         Step("Fetch and patch upstream's BERT", prepare),
         Step("Make a small data set from real text", ["data", "sample", "--data", data]),
@@ -100,6 +103,7 @@ def steps(directory: Path, results: Path, *, upstream: Optional[str], cards: int
                 ("phase1", "Pre-train, phase 1"),
                 ("phase2", "Pre-train, phase 2, from phase 1's checkpoint"),
                 ("mrpc", "Fine-tune on MRPC, from phase 2's checkpoint"),
+                ("squad", "Fine-tune on SQuAD, from phase 2's checkpoint"),
             )
         ),
     ]

@@ -204,7 +204,7 @@ def test_a_step_that_fails_ends_the_demo_with_its_exit_code(tmp_path: Path) -> N
     (tmp_path / "demo" / "Model-References-standin" / "mine.txt").write_text("not bertkit's")
     done = bertkit("demo", "--upstream", "standin", cwd=tmp_path)
     assert done.returncode == 3
-    assert "ended at step 1 of 5" in done.stderr
+    assert "ended at step 1 of 6" in done.stderr
 
 
 @pytest.mark.tensorflow
@@ -213,11 +213,12 @@ def test_the_demo_goes_the_whole_way_on_the_stand_in(tmp_path: Path) -> None:
     pytest.importorskip("horovod")
     done = bertkit("demo", "--upstream", "standin", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
-    phase1, phase2, mrpc = json.loads(done.stdout)
+    phase1, phase2, mrpc, squad = json.loads(done.stdout)
     assert (phase1["ranks"], phase1["device"], phase1["model"]) == (2, "cpu", "tiny")
     assert phase1["last_loss"] < phase1["first_loss"]
     assert Path(phase2["checkpoint"] + ".index").is_file()
     assert "accuracy" in json.dumps(mrpc["evaluation"])
+    assert set(squad["evaluation"]) == {"exact_match", "f1"}
 
     record = json.loads((tmp_path / "demo/results/1/phase2/.bertkit/run.json").read_text())
     assert record["plan"]["starts_from"] == phase1["checkpoint"]

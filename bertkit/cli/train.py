@@ -13,12 +13,12 @@ from bertkit.cli.common import common_options, print_json
 if TYPE_CHECKING:
     from bertkit.launch.plan import Request
 
-_JOBS = {"1": "phase1", "2": "phase2", "mrpc": "mrpc"}
+_JOBS = {"1": "phase1", "2": "phase2", "mrpc": "mrpc", "squad": "squad"}
 
 
 @click.command()
 @click.option("--phase", type=click.Choice(["1", "2"]), help="Pre-training: phase 1 or 2.")
-@click.option("--task", type=click.Choice(["mrpc"]), help="Fine-tuning: which task.")
+@click.option("--task", type=click.Choice(["mrpc", "squad"]), help="Fine-tuning: which task.")
 @click.option(
     "--cards",
     type=click.IntRange(1, 8),
@@ -75,10 +75,16 @@ _JOBS = {"1": "phase1", "2": "phase2", "mrpc": "mrpc"}
     "--init-checkpoint",
     default="auto",
     show_default=True,
-    metavar="PREFIX|auto|none",
-    help="auto: the newest whole one of the job before.",
+    metavar="PREFIX|auto|pretrained|none",
+    help="auto: the newest whole one of the job before, else for fine-tuning the pretrained model.",
 )
+@click.option("--corpus", metavar="NAME", help="Which records [default: those that are there].")
+@click.option("--packed", is_flag=True, help="Pre-train on packed records.")
+@click.option("--eval", "evaluate", is_flag=True, help="Evaluate after pre-training.")
 @click.option("--steps", type=click.IntRange(min=1), help="Instead of the recipe's.")
+@click.option("--batch", type=click.IntRange(min=1), help="Sequences of a card and pass.")
+@click.option("--global-batch", type=click.IntRange(min=1), help="Sequences of all cards and step.")
+@click.option("--profile", metavar="FIRST,LAST", help="Trace these passes, counted from 1.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the output directory.")
 @click.option(
     "--stall-timeout",
@@ -125,7 +131,13 @@ def command(
     data: Path,
     output: Optional[Path],
     init_checkpoint: str,
+    corpus: Optional[str],
+    packed: bool,
+    evaluate: bool,
     steps: Optional[int],
+    batch: Optional[int],
+    global_batch: Optional[int],
+    profile: Optional[str],
     resume: bool,
     stall_timeout: float,
     max_restarts: int,
@@ -142,6 +154,7 @@ def command(
       bertkit train --phase 1 --cards 8
       bertkit train --phase 2 --cards 8
       bertkit train --task mrpc --cards 8
+      bertkit train --task squad --cards 8
     """
     from bertkit.cli.rerun import BEFORE_START, as_recorded
     from bertkit.launch import train
@@ -192,7 +205,13 @@ def request_of(
     repo: Path,
     data: Path,
     output: Optional[Path],
+    corpus: Optional[str],
+    packed: bool,
+    evaluate: bool,
     steps: Optional[int],
+    batch: Optional[int],
+    global_batch: Optional[int],
+    profile: Optional[str],
     ssh_port: Optional[int],
     scale_out: Optional[str],
     flags: Tuple[str, ...],
@@ -204,7 +223,7 @@ def request_of(
     from bertkit.launch.recipe import load
 
     if (phase is None) == (task is None):
-        raise click.UsageError("say one of --phase 1, --phase 2 and --task mrpc")
+        raise click.UsageError("say one of --phase 1, --phase 2, --task mrpc and --task squad")
     job = _JOBS[phase or task or ""]
     location = locate(os.environ, None if hostfile is None else absolute(hostfile))
     return Request(
@@ -223,4 +242,10 @@ def request_of(
         hosts=choose(location, nodes, cards),
         ssh_port=ssh_port,
         scale_out=scale_out,
+        batch=batch,
+        global_batch=global_batch,
+        packed=packed,
+        evaluate=evaluate,
+        profile=profile,
+        corpus=corpus,
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, Mapping, Tuple
 
 from bertkit.launch import extra_flags
-from bertkit.launch.plan import scale
+from bertkit.launch.job import assemble
 from bertkit.launch.recipe import load
+from bertkit.launch.scaling import Sizes, scale
 
 
 def train_notes(job: str, values: Mapping[str, Any], *, ranks: int) -> Tuple[str, Tuple[str, ...]]:
@@ -22,6 +23,9 @@ def train_notes(job: str, values: Mapping[str, Any], *, ranks: int) -> Tuple[str
     """
     recipe = load(job)
     model = str(values["model"])
-    remarks = extra_flags.check(recipe, model, tuple(values.get("flags") or ()))
-    _, derivations = scale(recipe, model, ranks, values.get("steps"))
+    flags = tuple(values.get("flags") or ())
+    # The checkout, which says what its scripts can do, is in the cluster.
+    remarks = extra_flags.check(recipe, assemble(recipe, (), None), model, flags, None)
+    sizes = Sizes(*(values.get(name) for name in ("steps", "batch", "global_batch")))
+    _, derivations = scale(recipe, model, ranks, sizes)
     return f"{recipe.title}, {model} model", (*map(str, derivations), *remarks)

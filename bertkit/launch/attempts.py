@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Mapping, Optional, Tuple
 
 from bertkit.errors import RunFailed
-from bertkit.launch import leftovers, record, supervise
+from bertkit.launch import evaluation, leftovers, record, supervise
 from bertkit.launch.follow import Follower
 from bertkit.launch.plan import Plan
 from bertkit.launch.record import Record
@@ -110,6 +110,11 @@ def _attempt(
         outcome = supervise.run(plan, follower, signals)
     result = result_of(plan, outcome, follower, kept.path)
     failure = failure_of(plan, outcome, follower, result)
+    if failure is None and plan.evaluation:
+        try:
+            result = replace(result, evaluation=evaluation.scored(plan))
+        except RunFailed as error:
+            failure = error
     kept.good_until = good_until(follower)
     kept.attempt_ends(failure.exit_code if failure else 0, str(failure) if failure else None)
     if outcome.failure is not None:

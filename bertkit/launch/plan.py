@@ -13,18 +13,19 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from bertkit.devices import environment as device_environment
 from bertkit.devices.machine import Machine, gaudi_devices, system_root, this_machine
-from bertkit.errors import UsageProblem
-from bertkit.launch import extra_flags, mpi
-from bertkit.launch.formula import Number, evaluate, shown, substituted
+from bertkit.launch import corpus, extra_flags, mpi, packing, profiling, script_flags
+from bertkit.launch.formula import Number, shown
 from bertkit.launch.hosts import Host, Location
+from bertkit.launch.job import Job, assemble
 from bertkit.launch.recipe import Recipe, fill
+from bertkit.launch.scaling import Derivation as Derivation
+from bertkit.launch.scaling import Sizes, scale
 from bertkit.launch.transport import find as find_transport
 from bertkit.launch.transport import ssh_port
 from bertkit.resources import shipped
 
 #: bertkit's own folder inside a run's output directory
 RUN_DIRECTORY = ".bertkit"
-MOST_CARDS = 8
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Request:
         data: the data directory.
         output: the run's own directory.
         init_checkpoint: prefix of the checkpoint to start from, or None.
-        steps: instead of the recipe's, or None.
+        steps, batch, global_batch: instead of the recipe's, or None.
         extra_flags: flags of upstream's own, passed on as they are.
         python: the interpreter of the ranks.
         remarks: what was noticed on the way to this request.
@@ -48,6 +49,11 @@ class Request:
         hosts: those of its hosts that are taken; empty: this machine alone.
         ssh_port: the user's; None: as it follows from the place.
         scale_out: ``gaudi`` or ``host``: whose network joins the nodes; None: as it is set up.
+        packed: train on packed records.
+        evaluate: evaluate after pre-training.
+        profile: ``FIRST,LAST`` pass to trace, or None.
+        corpus: the corpus' name; None: the one that is there.
+        pretrained: the directory of the pretrained model it starts from, or None.
     """
 
     recipe: Recipe
@@ -66,6 +72,19 @@ class Request:
     hosts: Tuple[Host, ...] = ()
     ssh_port: Optional[int] = None
     scale_out: Optional[str] = None
+    batch: Optional[int] = None
+    global_batch: Optional[int] = None
+    packed: bool = False
+    evaluate: bool = False
+    profile: Optional[str] = None
+    corpus: Optional[str] = None
+    pretrained: Optional[Path] = None
+
+    @property
+    def options(self) -> List[str]:
+        """The recipe's options that are chosen."""
+        chosen = {"packed": self.packed, "eval": self.evaluate, "profile": self.profile is not None}
+        return [name for name, wanted in chosen.items() if wanted]
 
     @property
     def ranks(self) -> int:
@@ -81,19 +100,6 @@ class Request:
         """The port that ssh must be told, by the caller's *environ* too; None: ssh's own."""
         in_pods = self.location.in_pods
         return ssh_port(environ, self.ssh_port, in_pods=in_pods, hpu=self.device == "hpu")
-
-
-@dataclass(frozen=True)
-class Derivation:
-    """How one number came about: ``accumulation = global_batch / (batch * ranks) = ... = 512``."""
-
-    name: str
-    formula: str
-    filled: str
-    value: Number
-
-    def __str__(self) -> str:
-        return f"{self.name} = {self.formula} = {self.filled} = {shown(self.value)}"
 
 
 @dataclass(frozen=True)
@@ -116,6 +122,7 @@ class Plan:
         starts_from: the checkpoint's prefix, or None.
         output, run_directory: where results and records go.
         remarks: what a careful reader should know.
+        evaluation: what prints the scores when the ranks have ended; empty: nothing.
     """
 
     job: str
@@ -138,6 +145,7 @@ class Plan:
     output: str
     run_directory: str
     remarks: Tuple[str, ...]
+    evaluation: Tuple[str, ...] = ()
 
     def as_dict(self) -> Dict[str, Any]:
         """The plan as JSON values."""
@@ -159,37 +167,6 @@ def choose_device(asked: str) -> str:
     return "hpu" if gaudi_devices(system_root()) else "cpu"
 
 
-def scale(
-    recipe: Recipe, model: str, ranks: int, steps: Optional[int]
-) -> Tuple[Dict[str, Number], List[Derivation]]:
-    """The job's numbers for *ranks* ranks, and how the derived ones came about.
-
-    Raises:
-        UsageProblem: the global batch cannot be shared out equally; names the counts that can.
-    """
-    values: Dict[str, Number] = recipe.numbers_for(model)
-    if steps is not None:
-        if "steps" not in values:
-            raise UsageProblem(
-                f"--steps is not for {recipe.job}: its length is given in epochs",
-                next_step="bertkit train --task mrpc -- --num_train_epochs=1",
-            )
-        values["steps"] = steps
-    values["ranks"] = ranks
-    derivations = []
-    for name, formula in recipe.formulas.items():
-        value = evaluate(formula, values)
-        derivations.append(Derivation(name, formula, substituted(formula, values), value))
-        values[name] = value
-    if not isinstance(values.get("accumulation", 1), int):
-        raise UsageProblem(
-            f"{ranks} cards cannot share the global batch of {shown(values['global_batch'])}",
-            why=f"{derivations[0]}, which is not a whole number",
-            next_step="take --cards " + " or ".join(map(str, _dividing(recipe, model))),
-        )
-    return values, derivations
-
-
 def make_plan(
     request: Request, environ: Mapping[str, str], machine: Optional[Machine] = None
 ) -> Plan:
@@ -201,25 +178,30 @@ def make_plan(
         machine: what the nodes have, the least of each; None: they are as this machine is.
 
     Raises:
-        UsageProblem: the numbers do not work out, or a flag contradicts the plan.
+        UsageProblem: the numbers do not work out, a flag contradicts the plan, or this release
+            cannot do what is wanted.
+        DataDamaged: packed records say nothing of how they are packed.
         EnvironmentUnfit: there is no mpirun for more than one card, or nothing to reach nodes with.
     """
     recipe = request.recipe
     machine = machine or this_machine(system_root())
-    noticed = [*request.remarks, *extra_flags.check(recipe, request.model, request.extra_flags)]
-    values, derivations = scale(recipe, request.model, request.ranks, request.steps)
+    known = script_flags.read(request.repo, recipe.script)
+    job = assemble(recipe, request.options, known)
+    extra = extra_flags.check(recipe, job, request.model, request.extra_flags, known)
+    needs, of_data = _needs(request, job)
+    values, derivations, more = _numbers(request, job, of_data)
     run_directory = request.output / RUN_DIRECTORY
-    needs = {name: str(request.data / path) for name, path in recipe.needs.items()}
-    bert_config = shipped("launchers") / "models" / f"{request.model}.json"
+    rank_0 = request.output / "worker_0" if request.ranks > 1 else request.output
     texts = {
         **needs,
         **{name: shown(value) for name, value in values.items()},
         "output": str(request.output),
         "run_directory": str(run_directory),
-        "bert_config": str(bert_config),
+        "rank_0_output": str(rank_0),
+        "profile": request.profile or "",
     }
     script = [str(request.repo / recipe.script)]
-    script += [fill(flag, texts) for flag in recipe.flags]
+    script += [fill(flag, texts) for flag in job.flags]
     if request.init_checkpoint is not None:
         script.append(f"--init_checkpoint={request.init_checkpoint}")
     if request.ranks > 1:
@@ -227,7 +209,7 @@ def make_plan(
     script += request.extra_flags
 
     environment, remarks = _environment(request, environ, machine)
-    remarks += noticed
+    remarks += [*request.remarks, *extra, *more]
     program = [str(request.python), str(shipped("launchers") / "rank.py"), str(run_directory)]
     program += script
     agent: Tuple[str, ...] = ()
@@ -261,12 +243,57 @@ def make_plan(
         working_directory=str((request.repo / recipe.script).parent),
         derivations=tuple(derivations),
         numbers=values,
-        needs={**needs, "bert_config": str(bert_config)},
+        needs=needs,
         starts_from=None if request.init_checkpoint is None else str(request.init_checkpoint),
         output=str(request.output),
         run_directory=str(run_directory),
         remarks=tuple(remarks),
+        evaluation=_evaluation(request, texts),
     )
+
+
+def _needs(request: Request, job: Job) -> Tuple[Dict[str, str], Dict[str, Number]]:
+    """Name -> file or directory that the job needs, and the numbers that its data bring."""
+    name = corpus.choose(request.data, job.needs.values(), request.corpus)
+    needs = {
+        key: str(request.data / fill(path, {"corpus": name})) for key, path in job.needs.items()
+    }
+    config = shipped("launchers") / "models" / f"{request.model}.json"
+    if request.pretrained is not None:
+        config = request.pretrained / "bert_config.json"
+        if "vocab" in needs:
+            needs["vocab"] = str(request.pretrained / "vocab.txt")
+    needs["bert_config"] = str(config)
+    if request.packed:
+        average = packing.average_in_a_pack(Path(needs["packing_metadata"]))
+        return needs, {"avg_seq_per_sample": average}
+    return needs, {}
+
+
+def _numbers(
+    request: Request, job: Job, of_data: Mapping[str, Number]
+) -> Tuple[Dict[str, Number], List[Derivation], List[str]]:
+    """The job's numbers, how they came about, and remarks on them."""
+    sizes = Sizes(request.steps, request.batch, request.global_batch)
+    values, derivations = scale(
+        request.recipe, request.model, request.ranks, sizes, of_data, job.formulas
+    )
+    remarks = []
+    if request.packed:
+        wanted, real = values["global_batch"], values["sequences_a_step"]
+        remarks.append(f"packed: a step has about {real:.0f} sequences for the {wanted} wanted")
+    if request.profile is not None:
+        profiling.checked(request.profile, values)
+        remarks.append(f"the trace will lie in {request.output}/plugins/profile, for TensorBoard")
+    return values, derivations, remarks
+
+
+def _evaluation(request: Request, texts: Mapping[str, str]) -> Tuple[str, ...]:
+    if not request.recipe.evaluation:
+        return ()
+    script, *arguments = request.recipe.evaluation
+    filled = [fill(argument, texts) for argument in arguments]
+    return (str(request.python), str(request.repo / script), *filled)
 
 
 def _environment(
@@ -310,15 +337,6 @@ def _network(request: Request, environ: Mapping[str, str]) -> mpi.Network:
         # Upstream's own variable for it; Open MPI's reaches mpirun by itself.
         interfaces=None if request.location.in_pods else environ.get("MPI_TCP_INCLUDE"),
     )
-
-
-def _dividing(recipe: Recipe, model: str) -> List[int]:
-    fitting = []
-    for ranks in range(1, MOST_CARDS + 1):
-        values: Dict[str, Number] = {**recipe.numbers_for(model), "ranks": ranks}
-        if isinstance(evaluate(recipe.formulas["accumulation"], values), int):
-            fitting.append(ranks)
-    return fitting
 
 
 def as_shell(argv: Sequence[str]) -> str:

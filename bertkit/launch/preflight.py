@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import List, Mapping, Optional, Tuple
+from typing import List, Mapping, Optional
 
 from bertkit.errors import BertkitError, DataDamaged, EnvironmentUnfit, PatchMisfit, UsageProblem
 from bertkit.launch import checkpoint as checkpoints
@@ -16,42 +16,6 @@ from bertkit.upstream.lock import Lock, differences
 
 #: what every job of upstream imports
 ALWAYS = ("tensorflow", "dllogger", "habana_frameworks")
-
-
-def starting_point(
-    output: Path, asked: str, starts_from: Optional[str]
-) -> Tuple[Optional[Path], List[str]]:
-    """The checkpoint to start from: as asked, or the newest whole one of the job before.
-
-    Args:
-        output: the run's output directory; the job before lies beside it.
-        asked: a prefix, ``none``, or ``auto``.
-        starts_from: the job before, or None.
-
-    Returns:
-        The checkpoint's prefix, and remarks on it.
-
-    Raises:
-        DataDamaged: there is none, or only half of one.
-    """
-    if asked == "none" or (asked == "auto" and starts_from is None):
-        return None, []
-    if asked != "auto":
-        return checkpoints.inspect(Path(asked).expanduser().absolute()).prefix, []
-    assert starts_from is not None
-    before = output.parent / starts_from
-    remarks: List[str] = []
-    found = checkpoints.newest(before, remarks)
-    if found is None:
-        raise DataDamaged(
-            f"no checkpoint of {starts_from} to start from",
-            where=before,
-            next_step=f"train {starts_from} first, or name one: --init-checkpoint PREFIX",
-        )
-    earlier = record.read(before)
-    if earlier is not None and earlier["state"] != "done":
-        remarks.append(f"{starts_from} is not finished ({earlier['state']}): step {found.step}")
-    return found.prefix, remarks
 
 
 def tree_problems(repo: Path, lock: Lock, script: str) -> List[BertkitError]:

@@ -2,7 +2,8 @@
 
 A recipe names upstream's script, the data it needs, its numbers (upstream's own for the large and
 the base model, small ones for ``tiny``), formulas that scale them with the number of ranks, and
-the flags as they will stand on the command line, with ``${name}`` for what is filled in.
+the flags as they will stand on the command line, with ``${name}`` for what is filled in. Options
+(``--packed``, ``--eval``, ``--profile``) exchange or add data and flags.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Set, Tuple
+from typing import Dict, Iterable, List, Mapping, Optional, Set, Tuple
 
 from bertkit.errors import BertkitError, UsageProblem
 from bertkit.launch.formula import Number, evaluate
@@ -30,10 +31,36 @@ _REQUIRED = {
     "formulas",
     "flags",
 }
-_OPTIONAL = {"starts_from"}
-_PLACEHOLDER = re.compile(r"\$\{([a-z_]+)\}")
+_OPTIONAL = {"starts_from", "flags_if_known", "options", "evaluation"}
+#: what a recipe may offer, each an option of ``bertkit train``; what it fills in besides
+OPTIONS: Dict[str, Set[str]] = {
+    "packed": {"avg_seq_per_sample"}, "eval": set(), "profile": {"profile"},
+}  # fmt: skip
+_OF_AN_OPTION = {"needs", "formulas", "flags", "flags_if_known", "script_has", "patch"}
+_PLACEHOLDER = re.compile(r"\$\{([a-z0-9_]+)\}")
 #: filled in by the plan, besides the recipe's own needs, numbers and formulas
-_GIVEN = {"output", "bert_config", "run_directory"}
+_GIVEN = {"output", "bert_config", "run_directory", "rank_0_output"}
+
+
+@dataclass(frozen=True)
+class Option:
+    """What one option changes about a job.
+
+    Attributes:
+        needs: as the recipe's; one of the same name takes its place.
+        formulas: further ones.
+        flags: further ones, after the recipe's.
+        flags_if_known: further ones, each where the release's script has it.
+        script_has: the script can do it if one of these is in its source; empty: always.
+        patch: the patch without which it does not work, or None.
+    """
+
+    needs: Mapping[str, str]
+    formulas: Mapping[str, str]
+    flags: Tuple[str, ...]
+    flags_if_known: Tuple[str, ...]
+    script_has: Tuple[str, ...]
+    patch: Optional[str]
 
 
 @dataclass(frozen=True)
@@ -47,10 +74,14 @@ class Recipe:
         horovod_flag: how that script is told to use Horovod.
         starts_from: the job whose newest checkpoint it starts from, if any.
         modules: what the script imports, besides what every job needs.
-        needs: name -> path relative to the data directory.
+        needs: name -> path relative to the data directory; ``${corpus}`` is the corpus' name.
         numbers: number set (``upstream``, ``tiny``) -> name -> value.
         formulas: name -> formula over the numbers and ``ranks``, in order.
         flags: the script's flags.
+        flags_if_known: further ones, each where the release's script has it.
+        options: those that the job offers, of :data:`OPTIONS`.
+        evaluation: a script of the checkout that prints the scores as JSON, and its arguments;
+            empty: the job evaluates by itself, or not at all.
     """
 
     job: str
@@ -63,6 +94,9 @@ class Recipe:
     numbers: Mapping[str, Mapping[str, Number]]
     formulas: Mapping[str, str]
     flags: Tuple[str, ...]
+    flags_if_known: Tuple[str, ...]
+    options: Mapping[str, Option]
+    evaluation: Tuple[str, ...]
 
     def numbers_for(self, model: str) -> Dict[str, Number]:
         """The numbers before scaling: ``tiny`` has its own, the others are upstream's."""
@@ -136,17 +170,17 @@ def _checked(raw: object) -> Recipe:
         script=_relative(_text(raw, "script"), "script"),
         horovod_flag=_text(raw, "horovod_flag"),
         starts_from=_text(raw, "starts_from") if raw.get("starts_from") is not None else None,
-        modules=_modules(raw["modules"]),
-        needs={
-            key: _relative(str(value), f"needs.{key}")
-            for key, value in _mapping(raw["needs"], "needs").items()
-        },
+        modules=_names(raw["modules"], "modules"),
+        needs=_needs(raw["needs"], "needs"),
         numbers={
             key: _numbers(value, f"numbers.{key}")
             for key, value in _mapping(raw["numbers"], "numbers").items()
         },
         formulas={key: str(value) for key, value in _mapping(raw["formulas"], "formulas").items()},
         flags=_flags(raw["flags"]),
+        flags_if_known=_flags(raw.get("flags_if_known", [])),
+        options=_options(raw.get("options", {})),
+        evaluation=_evaluation(raw.get("evaluation", [])),
     )
     if set(recipe.numbers) != {"upstream", "tiny"}:
         raise ValueError("numbers: wants exactly `upstream` and `tiny`")
@@ -161,10 +195,49 @@ def _check_names(recipe: Recipe, model: str) -> None:
     for name, formula in recipe.formulas.items():
         values[name] = evaluate(formula, values)
     known = _GIVEN | set(recipe.needs) | set(values)
-    for flag in recipe.flags:
+    _check_flags((*recipe.flags, *recipe.flags_if_known, *recipe.evaluation), known)
+    for option, what in recipe.options.items():
+        more: Dict[str, Number] = {**values, **dict.fromkeys(OPTIONS[option], 1)}
+        for name, formula in what.formulas.items():
+            more[name] = evaluate(formula, more)
+        _check_flags((*what.flags, *what.flags_if_known), known | set(what.needs) | set(more))
+
+
+def _check_flags(flags: Iterable[str], known: Set[str]) -> None:
+    for flag in flags:
         unknown = placeholders(flag) - known
         if unknown:
             raise ValueError(f"flags: {flag}: nothing is called {', '.join(sorted(unknown))}")
+
+
+def _options(value: object) -> Dict[str, Option]:
+    found = {}
+    for name, raw in _mapping(value, "options").items():
+        what = _mapping(raw, f"options.{name}")
+        if name not in OPTIONS or set(what) - _OF_AN_OPTION:
+            strange = [name] if name not in OPTIONS else sorted(set(what) - _OF_AN_OPTION)
+            raise ValueError(f"options: unknown: {', '.join(strange)}")
+        formulas = _mapping(what.get("formulas", {}), f"options.{name}.formulas")
+        found[name] = Option(
+            needs=_needs(what.get("needs", {}), f"options.{name}.needs"),
+            formulas={key: str(formula) for key, formula in formulas.items()},
+            flags=_flags(what.get("flags", [])),
+            flags_if_known=_flags(what.get("flags_if_known", [])),
+            script_has=_names(what.get("script_has", []), f"options.{name}.script_has"),
+            patch=_text(what, "patch") if "patch" in what else None,
+        )
+    return found
+
+
+def _evaluation(value: object) -> Tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(each, str) and each for each in value):
+        raise ValueError("evaluation: wants a script and its arguments")
+    return (_relative(value[0], "evaluation"), *value[1:]) if value else ()
+
+
+def _needs(value: object, key: str) -> Dict[str, str]:
+    needs = _mapping(value, key)
+    return {name: _relative(str(path), f"{key}.{name}") for name, path in needs.items()}
 
 
 def _text(raw: Mapping[str, object], key: str) -> str:
@@ -189,11 +262,11 @@ def _numbers(value: object, key: str) -> Dict[str, Number]:
     return numbers
 
 
-def _modules(value: object) -> Tuple[str, ...]:
+def _names(value: object, key: str) -> Tuple[str, ...]:
     if not isinstance(value, list) or not all(
         isinstance(name, str) and name.isidentifier() for name in value
     ):
-        raise ValueError("modules: wants a list of names")
+        raise ValueError(f"{key}: wants a list of names")
     return tuple(value)
 
 

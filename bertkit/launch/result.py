@@ -9,11 +9,12 @@ from typing import Any, Dict, List, Mapping, Optional
 
 from bertkit.errors import BertkitError, RunFailed
 from bertkit.launch import checkpoint as checkpoints
+from bertkit.launch import evaluation
 from bertkit.launch.failure import Failure
 from bertkit.launch.follow import Follower
 from bertkit.launch.hints import OUT_OF_MEMORY, Hint, hint_for
 from bertkit.launch.live import duration
-from bertkit.launch.metrics import evaluation, finite
+from bertkit.launch.metrics import finite
 from bertkit.launch.plan import Plan
 from bertkit.launch.supervise import Outcome, Verdict
 
@@ -85,7 +86,7 @@ def result_of(plan: Plan, outcome: Outcome, follower: Follower, record: Path) ->
         mlm_loss=last.mlm_loss if last else None,
         nsp_loss=last.nsp_loss if last else None,
         sentences_per_second=round(rate, 1) if rate else None,
-        evaluation=evaluation(Path(plan.output)),
+        evaluation=evaluation.written(plan),
         checkpoint=str(found.prefix) if found else None,
         logs=str(Path(plan.run_directory) / "ranks"),
         record=str(record),

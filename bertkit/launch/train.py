@@ -8,9 +8,18 @@ from typing import Any, List, Mapping, Optional, Tuple
 
 from bertkit.errors import BertkitError, EnvironmentUnfit, SeveralProblems
 from bertkit.files import exclusive
-from bertkit.launch import attempts, data_fitness, disk, node_fitness, preflight, roll_call
+from bertkit.launch import (
+    attempts,
+    data_fitness,
+    disk,
+    node_fitness,
+    preflight,
+    roll_call,
+    starting,
+)
 from bertkit.launch import checkpoint as checkpoints
 from bertkit.launch.attempts import Supervision
+from bertkit.launch.job import patch_problems
 from bertkit.launch.nodes import PATIENCE
 from bertkit.launch.plan import Plan, Request, make_plan
 from bertkit.launch.result import Result as Result
@@ -32,7 +41,7 @@ def plan_and_check(
         request: its ``init_checkpoint`` and a device that is ``auto`` are filled in here.
         environ: the caller's environment.
         resume: the output directory may hold a run.
-        init_checkpoint: a prefix, ``auto`` or ``none``.
+        init_checkpoint: a prefix, ``auto``, ``pretrained`` or ``none``.
         dry_run: change nothing; other nodes are asked once.
         patience: seconds that other nodes get to answer.
     """
@@ -47,16 +56,23 @@ def plan_and_check(
     try:
         lock = read_lock(request.repo)
         trouble += preflight.tree_problems(request.repo, lock, request.recipe.script)
+        carried = [each.id for each in lock.patches]
+        trouble += patch_problems(request.recipe, request.options, carried, request.repo)
     except BertkitError as error:
         trouble.append(error)
     goes_on = resume and checkpoints.leftovers(request.output)  # from its own checkpoint
     try:
-        start, remarks = preflight.starting_point(
-            request.output,
-            "none" if goes_on and init_checkpoint == "auto" else init_checkpoint,
-            request.recipe.starts_from,
+        asked = (request.recipe, request.model, request.data, request.output)
+        if goes_on and init_checkpoint == "auto":
+            start = starting.resumed(*asked)
+        else:
+            start = starting.find(*asked, init_checkpoint)
+        request = replace(
+            request,
+            init_checkpoint=start.checkpoint,
+            pretrained=start.model,
+            remarks=(*request.remarks, *start.remarks),
         )
-        request = replace(request, init_checkpoint=start, remarks=tuple(remarks))
     except BertkitError as error:
         trouble.append(error)
     trouble += preflight.output_problems(request.output)

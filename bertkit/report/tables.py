@@ -27,6 +27,8 @@ def print_plan(plan: Plan, trouble: Sequence[BertkitError]) -> None:
         print(f"  {name}={plan.environment[name]}")
     print(f"\ncommand, in {plan.working_directory}")
     print(f"  {as_shell(plan.argv)}")
+    if plan.evaluation:
+        print(f"\nthen\n  {as_shell(plan.evaluation)}")
     for remark in plan.remarks:
         print(f"\nnote: {remark}")
     for each in trouble:

@@ -27,7 +27,7 @@ def repo(tmp_path: Path) -> Path:
     tree = tmp_path / "Model-References"
     (tree / BERT / "bf16_config").mkdir(parents=True)
     (tree / BERT / "bf16_config" / "bert.json").write_text("{}\n")
-    for name in ("run_pretraining.py", "run_classifier.py"):
+    for name in ("run_pretraining.py", "run_classifier.py", "run_squad.py"):
         (tree / BERT / name).write_text("import sys\nprint(sys.argv[1:])\n")
     patched = tree / BERT / "patched.sh"
     patched.write_text("echo patched\n")
@@ -46,7 +46,7 @@ def repo(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A data directory with eight files of records for each phase, a vocabulary and MRPC."""
+    """Eight files of records for each phase, a vocabulary, MRPC and SQuAD."""
     root = tmp_path / "data"
     for length, predictions in ((128, 20), (512, 80)):
         records = root / f"tfrecord/seq_len_{length}/wikicorpus_en/training"
@@ -58,6 +58,9 @@ def data(tmp_path: Path) -> Path:
     (root / "vocab/uncased/vocab.txt").write_text("[PAD]\n")
     (root / "MRPC").mkdir()
     (root / "MRPC/train.tsv").write_text("Quality\n")
+    (root / "SQuAD").mkdir()
+    for name in ("train", "dev"):
+        (root / f"SQuAD/{name}-v1.1.json").write_text("{}\n")
     return root
 
 

@@ -13,6 +13,13 @@ def test_a_formula_is_computed_from_the_numbers() -> None:
     assert evaluate("batch + ranks - 1", NUMBERS) == 15
 
 
+def test_a_formula_may_round_take_a_root_and_take_the_larger() -> None:
+    assert evaluate("round(batch / 3)", NUMBERS) == 3
+    assert evaluate("rate * sqrt(global_batch / batch)", NUMBERS) == 0.256
+    assert evaluate("max(1, round(batch / 300))", NUMBERS) == 1
+    assert substituted("max(1, round(batch / 300))", NUMBERS) == "max(1, round(8 / 300))"
+
+
 def test_a_whole_result_is_an_int_and_a_broken_one_is_not() -> None:
     assert isinstance(evaluate("global_batch / batch", NUMBERS), int)
     assert isinstance(evaluate("batch / 3", NUMBERS), float)
@@ -37,6 +44,11 @@ def test_the_filled_in_formula_shows_where_a_number_comes_from() -> None:
         "",
         "nothing * 2",
         "batch / 0",
+        "sqrt(1 - batch)",
+        "round(batch, ndigits=1)",
+        "sqrt()",
+        "abs(batch)",
+        "max(batch, *ranks)",
         pytest.param("(" * 500 + "1" + ")" * 500, id="deeply nested"),
     ],
 )

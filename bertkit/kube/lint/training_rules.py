@@ -10,8 +10,8 @@ from bertkit.kube.lint.findings import ERROR, WARNING, Finding
 from bertkit.kube.lint.scripts import Script, arguments, scripts
 from bertkit.kube.lint.workloads import Node, Pod, Workload
 from bertkit.launch.formula import shown
-from bertkit.launch.plan import scale
 from bertkit.launch.recipe import Recipe, load, names
+from bertkit.launch.scaling import scale
 
 _FLAG = re.compile(r"(?<!\S)--([a-z_]+)(?:=(\S*))?")
 _RANKS = re.compile(r"(?<!\S)(?:-np|-n|--np)\s+(\S+)")
@@ -104,14 +104,14 @@ class _Call:
         """Learning rate and accumulation, where upstream's global batch is meant."""
         if self.program != "run_pretraining.py" or "enable_packed_data_mode" in self.flags:
             return
-        values, _ = scale(recipe, "large", ranks, None)
+        values, _ = scale(recipe, "large", ranks)
         rate = _number(self.flags.get("learning_rate"))
         if rate is not None and abs(rate - float(values["learning_rate"])) > 1e-9:
             yield self.finding(
                 "learning-rate", ERROR if rate > values["learning_rate"] else WARNING,
                 f"learning rate {shown(rate)} with {ranks} ranks",
                 "run_pretraining.py multiplies it by the ranks: "
-                f"{shown(float(values['global_learning_rate']))} / {ranks} is upstream's",
+                f"{shown(float(values['schedule_rate']))} / {ranks} is upstream's",
                 f"--learning_rate={shown(values['learning_rate'])}", "--learning_rate",
             )  # fmt: skip
         batch = _number(self.flags.get("train_batch_size"))
