@@ -99,7 +99,7 @@ def test_what_kubernetes_would_fill_in_is_escaped(objects: Call) -> None:
 
 def test_the_numbers_for_the_ranks_are_told_in_comments(call: Call) -> None:
     out = call("manifest", "train", "--phase", "2", "--cards", "8", "--site", "voyager").out
-    assert "# learning_rate = global_learning_rate / ranks = 0.004 / 8 = 0.0005\n" in out
+    assert "/ ranks = (0.004 * sqrt(32768 / 32768)) / 8 = 0.0005\n" in out
     assert "# accumulation = global_batch / (batch * ranks) = 32768 / (8 * 8) = 512\n" in out
 
 
