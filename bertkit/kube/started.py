@@ -1,4 +1,4 @@
-"""What is started in the pods of a manifest: argument lists and variables, as kubelet gives them."""
+"""What is started in the pods of a manifest: argument lists and variables, as kubelet has them."""
 
 from __future__ import annotations
 

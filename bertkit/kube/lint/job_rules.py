@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Iterator, List, Set, Tuple
+from typing import Dict, Iterator, List, Tuple
 
 from bertkit.devices.machine import CARDS_PER_SERVER
 from bertkit.kube import names
@@ -17,7 +17,7 @@ def document(located: Located) -> List[Finding]:
     """Rules on any document, whatever its kind."""
     root = located.root()
     found = []
-    if not isinstance(root.value, dict) or not root["kind"] or not root["apiVersion"]:
+    if not root["kind"].text() or not root["apiVersion"].text():
         found.append(
             root.finding(
                 "is-an-object",
@@ -179,32 +179,36 @@ def _slots(workload: Workload, worker: Pod) -> Iterator[Finding]:
 
 def _same_storage(launcher: Pod, worker: Pod) -> Iterator[Finding]:
     ours, theirs = _mounts(launcher), _mounts(worker)
-    for role, node, missing in (
-        ("the launcher", launcher.spec["volumes"], theirs - ours),
-        ("the workers", worker.spec["volumes"], ours - theirs),
+    for words, node, missing in (
+        ("the launcher lacks", launcher.spec["volumes"], theirs.keys() - ours.keys()),
+        ("the workers lack", worker.spec["volumes"], ours.keys() - theirs.keys()),
     ):
         if missing:
             yield node.finding(
-                "same-volumes", ERROR,
-                f"{role} lack {', '.join(sorted(mount for mount, _ in missing))}"
-                if role == "the workers"
-                else f"{role} lacks {', '.join(sorted(mount for mount, _ in missing))}",
+                "same-volumes", ERROR, f"{words} {', '.join(sorted(missing))}",
                 why="launcher and workers read and write the same data, repository and results",
                 instead="the same volumes and volumeMounts in both",
             )  # fmt: skip
+    for mount in sorted(ours.keys() & theirs.keys()):
+        if ours[mount] != theirs[mount]:
+            yield worker.spec["volumes"].finding(
+                "same-volumes", ERROR,
+                f"{mount} is {theirs[mount]} in the workers, {ours[mount]} in the launcher",
+                why="launcher and workers read and write the same data, repository and results",
+                instead="the same volume in both",
+            )  # fmt: skip
 
 
-def _mounts(pod: Pod) -> Set[Tuple[str, str]]:
-    """Where a pod's main container mounts what; scratch space is each pod's own."""
+def _mounts(pod: Pod) -> Dict[str, str]:
+    """mount -> what it is, of a pod's main container; scratch space is each pod's own."""
     volumes = {volume["name"].text(): volume for volume in pod.spec["volumes"].entries()}
-    found = set()
+    found = {}
     for mount in pod.spec["containers"][0]["volumeMounts"].entries():
         volume = volumes.get(mount["name"].text())
-        source = ""
+        source = "nothing"
         if volume is not None:
-            kinds = [key for key in volume.names() if key != "name"]
-            kind = kinds[0] if kinds else ""
+            kind = next((key for key in volume.names() if key != "name"), "nothing")
             where = volume.at(kind, "path") or volume.at(kind, "claimName")
-            source = f"{kind}:{where.text().rstrip('/')}"
-        found.add((mount["mountPath"].text().rstrip("/"), source))
+            source = " ".join(filter(None, (kind, where.text().rstrip("/"))))
+        found[mount["mountPath"].text().rstrip("/")] = source
     return found

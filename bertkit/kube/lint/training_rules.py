@@ -9,6 +9,7 @@ from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 from bertkit.kube.lint.findings import ERROR, WARNING, Finding
 from bertkit.kube.lint.scripts import Script, arguments, scripts
 from bertkit.kube.lint.workloads import Node, Pod, Workload
+from bertkit.kube.pods import HPU
 from bertkit.launch.formula import shown
 from bertkit.launch.recipe import Recipe, load, names
 from bertkit.launch.scaling import scale
@@ -18,6 +19,11 @@ _RANKS = re.compile(r"(?<!\S)(?:-np|-n|--np)\s+(\S+)")
 #: sequence length -> the job that trains with it
 _PHASES = {"128": "phase1", "512": "phase2"}
 _PLACES = re.compile(r".*(_dir|_path|_file|_checkpoint)")
+_TRAINS = re.compile(r"\brun_(?:pretraining|classifier|squad)\.py\b")
+_WITHOUT_CARDS = re.compile(
+    r"create_datasets_from_start\.sh|bertPrep\.py|create_pretraining_data\.py"
+    r"|pack_pretraining_data_tfrec\.py|download_\w+\.py|bertkit data \w+"
+)
 _OF_THE_IMAGE = ("/root", "/usr", "/opt", "/tmp", "/etc", "/var", "/dev", "/home")
 
 
@@ -28,7 +34,44 @@ def check(workload: Workload, source: Sequence[str]) -> List[Finding]:
         for container in pod.containers():
             for call in _calls(container, source):
                 found += call.check(workload, pod, container)
+            found += _own(workload, container)
+            found += _idle_cards(container, source)
     return found
+
+
+def _own(workload: Workload, container: Node) -> Iterator[Finding]:
+    """bertkit's own ``train``, with another number of cards than the manifest gives it."""
+    words = arguments(container)
+    texts = [word.text() for word in words]
+    if len(texts) < 2 or PurePosixPath(texts[0]).name != "bertkit" or texts[1] != "train":
+        return
+    said = dict(re.findall(r"(?<!\S)--(cards|nodes)[= ](\d+)", " ".join(texts)))
+    cards, nodes = int(said.get("cards", 1)), int(said.get("nodes", 1))
+    worker = workload.pod("worker")
+    has_cards = workload.slots if workload.is_mpi else workload.ranks
+    has_nodes = worker.replicas if worker else 1
+    if has_cards is not None and (cards, nodes) != (has_cards, has_nodes):
+        yield words[1].finding(
+            "ranks-equal-cards", ERROR,
+            f"train --cards {cards} --nodes {nodes}, and {has_nodes} x {has_cards} cards",
+            why="learning rate and accumulation follow from the number of ranks",
+            instead="make the manifest again, with the number that you want",
+        )  # fmt: skip
+
+
+def _idle_cards(container: Node, source: Sequence[str]) -> Iterator[Finding]:
+    """Cards held by what computes nothing on them."""
+    limit = container.at("resources", "limits", HPU)
+    if not limit.number():
+        return
+    for script in scripts(container, source):
+        match = _WITHOUT_CARDS.search(script.text)
+        if match and not _TRAINS.search(script.text):
+            yield limit.finding(
+                "idle-cards", WARNING, f"{limit.text()} cards for {match.group()}",
+                why="it computes nothing on them, and nobody else can",
+                instead=f"take {HPU} out of limits and requests",
+            )  # fmt: skip
 
 
 class _Call:
@@ -147,15 +190,15 @@ def _calls(container: Node, source: Sequence[str]) -> Iterator[_Call]:
     found = list(scripts(container, source))
     for script in found:
         for command in script.commands():
-            match = re.search(r"\b(run_(?:pretraining|classifier|squad)\.py)\b", command)
+            match = _TRAINS.search(command)
             if match:
-                yield _Call(match.group(1), command, script.node, script)
+                yield _Call(match.group(), command, script.node, script)
     if not found:
         words = arguments(container)
         text = " ".join(word.text() for word in words)
-        match = re.search(r"\b(run_(?:pretraining|classifier|squad)\.py)\b", text)
+        match = _TRAINS.search(text)
         if match:
-            yield _Call(match.group(1), text, words[0], None)
+            yield _Call(match.group(), text, words[0], None)
 
 
 def _value(word: str, text: str) -> Optional[int]:
