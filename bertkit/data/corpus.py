@@ -7,11 +7,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Dict, List, NamedTuple
 
-from bertkit.data.instances import features, instances_of
+from bertkit.data.instances import Shape, records
 from bertkit.data.layout import SPLITS, DataLayout
 from bertkit.data.sentences import sentences_of
 from bertkit.data.sharding import Sharder
-from bertkit.data.tfrecord import encode_example, write_records
+from bertkit.data.tfrecord import write_records
+from bertkit.data.tokenized import tokenize
 from bertkit.data.tokens import WordPieces, read_vocabulary
 from bertkit.data.wikitext import articles
 from bertkit.data.workers import in_processes
@@ -146,24 +147,10 @@ def write_records_of_shards(
 
 def _write_shard(job: _ShardJob) -> int:
     pieces = _word_pieces(job.vocabulary)
-    documents = []
-    for document in read_documents(job.text):
-        ids = [sentence for sentence in pieces.ids(document) if sentence]
-        if ids:
-            documents.append(ids)
-    seq_len, max_predictions, duplicates, seed = job.settings
-    instances = instances_of(
-        documents,
-        pieces,
-        seq_len=seq_len,
-        max_predictions=max_predictions,
-        duplicates=duplicates,
-        seed=(seed, seq_len, job.name),
-    )
-    return write_records(
-        job.output,
-        (encode_example(features(instance, seq_len, max_predictions)) for instance in instances),
-    )
+    settings = job.settings
+    shape = Shape(settings.seq_len, settings.max_predictions, settings.duplicates)
+    seed = (settings.seed, settings.seq_len, job.name)
+    return write_records(job.output, records(tokenize(job.text, pieces), pieces, shape, seed))
 
 
 @lru_cache(maxsize=1)

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
-from bertkit.data.instances import below, shuffle
+from bertkit.data.chance import below, shuffle
 from bertkit.files import write_atomic
 
 SIZES = {"train": 400, "dev": 100, "test": 100}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Callable, Dict, List, NamedTuple, Optional
 
 from bertkit.data import glue, sources, squad
+from bertkit.data.chance import seeded
 from bertkit.data.corpus import (
     CorpusShards,
     RecordSettings,
@@ -16,7 +17,6 @@ from bertkit.data.corpus import (
     write_records_of_shards,
     write_shards,
 )
-from bertkit.data.instances import seeded
 from bertkit.data.layout import PREDICTIONS, DataLayout
 from bertkit.data.manifest import Manifest, Stage, carry_out, finished
 from bertkit.data.tokens import UNCASED_SHA256

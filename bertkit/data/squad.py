@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
-from bertkit.data.instances import below
+from bertkit.data.chance import below
 from bertkit.files import write_atomic, write_json
 
 SIZES = {"train": 400, "dev": 100}

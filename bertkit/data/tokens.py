@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List, Sequence
 
 from bertkit.errors import DataDamaged
 
@@ -72,6 +73,17 @@ class WordPieces:
 
     def __len__(self) -> int:
         return len(self.vocabulary)
+
+    @cached_property
+    def continues(self) -> Any:
+        """For each id whether its piece continues a word (``##ing``): a numpy array of bool."""
+        import numpy as np
+
+        found = np.zeros(len(self), dtype=bool)
+        found[[number for piece, number in self.vocabulary.items() if piece.startswith("##")]] = (
+            True
+        )
+        return found
 
     def ids(self, sentences: Sequence[str]) -> List[List[int]]:
         """The ids of each sentence, without [CLS] and [SEP]."""

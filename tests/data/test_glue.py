@@ -4,8 +4,8 @@ import csv
 
 import pytest
 
+from bertkit.data.chance import seeded
 from bertkit.data.glue import pairs, paraphrase
-from bertkit.data.instances import seeded
 from bertkit.data.layout import DataLayout
 
 

@@ -1,6 +1,6 @@
 """Files of text are of equal size, and the same articles give the same files."""
 
-from bertkit.data.instances import below, seeded
+from bertkit.data.chance import below, seeded
 from bertkit.data.sharding import Sharder
 
 

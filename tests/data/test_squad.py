@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bertkit.data.instances import seeded
+from bertkit.data.chance import seeded
 from bertkit.data.layout import DataLayout
 from bertkit.data.squad import passage_questions, questions
 
