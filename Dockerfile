@@ -56,7 +56,7 @@ RUN if [ "${DEVICE}" = cpu ]; then \
       XDG_CACHE_HOME=/tmp/cache python3 tools/setup_env.py cpu; \
     else \
       python3 -m venv --system-site-packages .venv \
-      && .venv/bin/pip install --no-cache-dir '.[data]'; \
+      && .venv/bin/pip install --no-cache-dir '.[data,upstream]'; \
     fi \
     && rm -rf /tmp/cache /root/.cache
 ENV PATH=/opt/bertkit/.venv/bin:${PATH} \

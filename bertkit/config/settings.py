@@ -52,7 +52,7 @@ class Settings:
 
     Attributes:
         site: the profile's name.
-        user: the name on the cluster.
+        user: the name on the cluster, where a setting needs one.
         namespace: where jobs go.
         release: the SynapseAI release of the image.
         image: the image of that release.
@@ -71,7 +71,7 @@ class Settings:
     """
 
     site: str
-    user: str
+    user: Optional[str]
     namespace: str
     release: str
     image: str
@@ -109,7 +109,7 @@ def build(values: Mapping[str, Any], sources: Mapping[str, str]) -> Settings:
     Raises:
         UsageProblem: something that every job needs is missing, or two settings contradict.
     """
-    lacking = [key for key in ("user", "namespace", "release", "volumes") if not values.get(key)]
+    lacking = [key for key in ("namespace", "release", "volumes") if not values.get(key)]
     places = values.get("paths", {})
     lacking += [f"paths.{key}" for key in _PATHS if key not in places]
     amounts = values.get("resources", {})
@@ -128,7 +128,7 @@ def build(values: Mapping[str, Any], sources: Mapping[str, str]) -> Settings:
     pods = values["pods"]
     return Settings(
         site=values["site"],
-        user=values["user"],
+        user=values.get("user"),
         namespace=values["namespace"],
         release=values["release"],
         image=_image(values),

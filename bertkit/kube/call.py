@@ -14,6 +14,10 @@ from bertkit.config import Settings
 from bertkit.errors import UsageProblem
 from bertkit.kube.work import Work
 
+#: options that take a place, an address or one of these words
+_PLACES_OR_WORDS = {"--init-checkpoint", "--from", "--upstream"}
+_WORDS = {"auto", "none", "pretrained", "standin"}
+
 #: stages that fetch or prepare little
 _SMALL = {"mrpc", "squad", "pretrained", "books"}
 
@@ -127,9 +131,13 @@ def _data(
     words: Sequence[str], parameters: Sequence[Parameter], settings: Settings, shares: int
 ) -> Work:
     stage = words[1]
-    # `verify` and `pack` take their directory as an argument.
-    root = next((each for each in parameters if each.option == "--data"), None)
+    # `pack` takes a directory as an argument, instead of --data.
+    has_argument = any(each.given and each.option is None for each in parameters)
+    root = next((e for e in parameters if e.option == "--data" and not has_argument), None)
     set_here = {} if root is None or root.given else {root.name: settings.data}
+    values = {each.name: each.value for each in parameters}
+    if values.get("engine") == "upstream":
+        set_here.update(_not_given({"repo": settings.repo}, parameters))
     storage = [str(each.value) for each in parameters if each.given and each.option == "--output"]
     if root is not None:
         storage.append(str(root.value) if root.given else settings.data)
@@ -164,10 +172,13 @@ def _not_given(places: Mapping[str, str], parameters: Sequence[Parameter]) -> Di
 
 
 def _check_path(parameter: Parameter) -> None:
-    if not parameter.given or not parameter.is_path:
+    names_a_place = parameter.is_path or parameter.option in _PLACES_OR_WORDS
+    if not parameter.given or not names_a_place:
         return
     values = parameter.value if isinstance(parameter.value, (tuple, list)) else [parameter.value]
     for value in map(str, values):
+        if not parameter.is_path and ("://" in value or value in _WORDS):
+            continue
         if not value.startswith("/") or ".." in value.split("/"):
             raise UsageProblem(
                 f"{parameter.option or parameter.name}: {value} is no place in a pod",

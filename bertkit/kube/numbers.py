@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Tuple
 
-from bertkit.launch import extra_flags
+from bertkit.launch import extra_flags, profiling
 from bertkit.launch.job import assemble
 from bertkit.launch.recipe import load
 from bertkit.launch.scaling import Sizes, scale
@@ -24,8 +24,16 @@ def train_notes(job: str, values: Mapping[str, Any], *, ranks: int) -> Tuple[str
     recipe = load(job)
     model = str(values["model"])
     flags = tuple(values.get("flags") or ())
-    # The checkout, which says what its scripts can do, is in the cluster.
-    remarks = extra_flags.check(recipe, assemble(recipe, (), None), model, flags, None)
+    packed, profile = bool(values.get("packed")), values.get("profile")
+    wanted = {"packed": packed, "eval": values.get("evaluate"), "profile": profile is not None}
+    # The checkout, which says what its scripts can do, is in the cluster; so is the data.
+    chosen = assemble(recipe, [name for name, is_on in wanted.items() if is_on], None)
+    remarks = extra_flags.check(recipe, chosen, model, flags, None)
     sizes = Sizes(*(values.get(name) for name in ("steps", "batch", "global_batch")))
-    _, derivations = scale(recipe, model, ranks, sizes)
+    formulas = None if packed else chosen.formulas
+    numbers, derivations = scale(recipe, model, ranks, sizes, formulas=formulas)
+    if packed:
+        remarks.append("what follows from the packs is computed in the pod, from their metadata")
+    elif profile is not None:
+        profiling.checked(str(profile), numbers)
     return f"{recipe.title}, {model} model", (*map(str, derivations), *remarks)

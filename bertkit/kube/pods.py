@@ -160,7 +160,7 @@ def _installation(work: Work, settings: Settings, main: Object) -> List[Object]:
         "make-place": [settings.python, "-m", "venv", "--system-site-packages", str(place)],
         "install-bertkit": [
             str(place / "bin" / "python"), "-m", "pip", "install", "--no-input",
-            "--disable-pip-version-check", settings.install_from,
+            "--disable-pip-version-check", f"{settings.install_from}[data,upstream]",
         ],
     }  # fmt: skip
     return [{**main, "name": name, "command": command} for name, command in steps.items()]

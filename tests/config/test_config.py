@@ -83,6 +83,13 @@ def test_names_are_filled_in_wherever_they_stand(own: Path) -> None:
     assert "${" not in json.dumps(settings.values)
 
 
+def test_a_name_is_asked_for_only_where_a_setting_needs_one(own: Path) -> None:
+    environ = {"BERTKIT_CONFIG": str(own)}
+    assert resolve(environ, {"image": "a"}, site="generic").settings().user is None
+    with pytest.raises(UsageProblem, match="say --user NAME"):
+        resolve(environ, {}, site="voyager")
+
+
 def test_a_profile_of_ones_own_is_named_by_its_file(tmp_path: Path, own: Path) -> None:
     path = tmp_path / "lab.yaml"
     path.write_text("namespace: lab\nimage: ${users}\n")

@@ -21,6 +21,10 @@ KINDS: Dict[str, Tuple[str, ...]] = {
     ),
     "data-mrpc": ("data", "mrpc", *_VOYAGER),
     "data-squad": ("data", "squad", *_VOYAGER),
+    "data-wiki": ("data", "wiki", "--dump-date", "20240501", *_VOYAGER),
+    "data-pack": ("data", "pack", "--phase", "2", *_VOYAGER),
+    "squad-8": ("train", "--task", "squad", "--cards", "8", *_VOYAGER),
+    "phase2-8-packed": ("train", "--phase", "2", "--cards", "8", "--packed", *_VOYAGER),
     "pretrained": ("pretrained", *_VOYAGER),
     "phase1-tiny-2-cpu": (
         "train", "--phase", "1", "--cards", "2", "--model", "tiny", "--device", "cpu", *_GENERIC,

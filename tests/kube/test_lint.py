@@ -183,7 +183,7 @@ def script(text: str, *, kind: str = "MPIJob") -> List[str]:
         ("mpirun --mca plm_rsh_args '-p 3022' python3 a.py", ["ssh-port"]),
         ("N=2; mpirun -np $N python3 run_pretraining.py --horovod", ["ranks-equal-cards"]),
         ("A=1; B=8; C=$((A*B)); mpirun -np ${C} python3 run_pretraining.py --horovod", []),
-        ("mpirun -np 8 python3 run_squad.py --use_horovod=false", []),
+        ("mpirun -np 8 python3 run_squad.py --use_horovod=false", ["horovod"]),
     ],
 )  # fmt: skip
 def test_scripts_are_read_as_the_shell_reads_them(text: str, rules: List[str]) -> None:

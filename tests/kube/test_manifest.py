@@ -88,6 +88,26 @@ def test_the_pod_runs_train_with_the_sites_places_and_no_shell(objects: Call) ->
     ]  # fmt: skip
 
 
+def test_packed_data_is_packed_and_trained_on_where_the_site_has_it(objects: Call) -> None:
+    (built,) = objects("data", "pack", "--phase", "1", "--site", "voyager")
+    (pod,) = pod_specs(built)
+    assert command_of(pod)[1:] == [
+        "data", "pack", "--data=/voyager/ceph/users/alice/datasets/bert", "--phase=1",
+    ]  # fmt: skip
+    place = "/voyager/ceph/users/alice"
+    (built,) = objects(
+        "data", "pack", f"{place}/in", "--output", f"{place}/out", "--site", "voyager"
+    )
+    (pod,) = pod_specs(built)
+    assert command_of(pod)[1:] == ["data", "pack", f"--output={place}/out", "--", f"{place}/in"]
+    (built,) = objects(
+        "train", "--phase", "1", "--packed", "--eval", "--site", "voyager", "--init-checkpoint",
+        "none",
+    )  # fmt: skip
+    (pod,) = pod_specs(built)
+    assert {"--packed", "--eval", "--init-checkpoint=none"} < set(command_of(pod))
+
+
 def test_upstreams_own_flags_come_last_and_reach_the_pod_as_they_are(objects: Call) -> None:
     (built,) = objects(
         "train", "--phase", "2", "--site", "voyager", "--", "--save_checkpoints_steps=50"
@@ -142,6 +162,14 @@ def test_variables_of_this_machine_do_not_reach_the_pod(
         (["train", "--phase", "1", "--output", "/results"], "not on a volume"),
         (["train", "--phase", "1", "--cards", "7"], "cannot share the global batch"),
         (["train", "--phase", "1", "--", "--learning_rate=1"], "follows from the plan"),
+        (["train", "--phase", "1", "--hostfile", "/h"], "--hostfile is not for a cluster"),
+        (["train", "--phase", "1", "--ssh-port", "3022"], "--ssh-port is not for a cluster"),
+        (["train", "--phase", "1", "--init-checkpoint", "ckpt"], "no place in a pod"),
+        (["train", "--task", "mrpc", "--packed"], "--packed is not for mrpc"),
+        (["train", "--phase", "1", "--steps", "2", "--profile", "9,999999"], "has only"),
+        (["data", "mrpc", "--from", "here"], "no place in a pod"),
+        (["data", "mrpc", "--data", "/scratch/d"], "scratch space"),
+        (["data", "pack", "/a", "--output", "/scratch/d"], "scratch space"),
         (["train"], "--phase"),
         (["train", "--phase", "1", "--release", "1.15.0"], "no image for release 1.15.0"),
         (["train", "--phase", "1", "--user", "A B"], "not written as it must be"),
