@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
+from typing import Dict, Set
+
 import pytest
 
+from bertkit.errors import UsageProblem
+from bertkit.launch import recipe, script_flags
+from bertkit.launch.job import assemble, name_of
 from bertkit.prepare import prepare
 from bertkit.upstream.catalogue import load, with_bert
 from bertkit.upstream.checkout import differing, fetch
@@ -50,3 +57,42 @@ def test_prepare_repo_makes_a_patched_checkout(release, upstream_url, tmp_path):
     touched = set(lock.expected_files())
     assert set(differing(tmp_path / "tree", release)) == touched & set(release.files)
     assert not prepare(**wish).changed
+    assert offered(tmp_path / "tree") == expected(release.version)
+
+
+def offered(tree: Path) -> Dict[str, Set[str]]:
+    """Job -> its options that the release's script has; the job's own flags it must have."""
+    found: Dict[str, Set[str]] = {}
+    for job in recipe.names():
+        mine = recipe.load(job)
+        known = script_flags.read(tree, mine.script)
+        assert known is not None
+        assert all((tree / part).is_file() for part in mine.evaluation[:1])
+        assemble(mine, (), known)
+        assert known.knows(name_of(mine.horovod_flag))
+        found[job] = set()
+        for option in mine.options:
+            with contextlib.suppress(UsageProblem):
+                assemble(mine, (option,), known)
+                found[job].add(option)
+        if job == "phase1":
+            packing = assemble(mine, ("packed",) if "packed" in found[job] else (), known)
+            found["flags for packing"] = {
+                flag for flag in packing.flags if "packed" in flag or "per_pack" in flag
+            }
+    return found
+
+
+def expected(version: str) -> Dict[str, Set[str]]:
+    """What upstream's history says."""
+    number = tuple(map(int, version.split(".")))
+    profile = {"profile"} if number >= (1, 4, 0) else set()
+    phases = profile | {"eval"} | ({"packed"} if number >= (1, 2, 0) else set())
+    flags = {"--enable_packed_data_mode=True", "--avg_seq_per_pack=${avg_seq_per_sample}"}
+    return {
+        "phase1": phases,
+        "phase2": phases,
+        "mrpc": profile,
+        "squad": profile,
+        "flags for packing": flags if (1, 2, 0) <= number < (1, 6, 0) else set(),
+    }
