@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, Tuple
 
 import pytest
 
@@ -39,6 +39,7 @@ def test_the_demo_is_made_of_the_users_own_commands(tmp_path: Path) -> None:
         ["bertkit", "train"],
         ["bertkit", "train"],
         ["bertkit", "train"],
+        ["bertkit", "train"],
     ]
     assert list(tmp_path.iterdir()) == []
 
@@ -47,7 +48,7 @@ def test_a_dry_run_can_be_read_by_a_program(tmp_path: Path) -> None:
     arguments = ("--upstream", "standin", "--dry-run", "--json", "--dir", "my demo")
     done = bertkit("demo", *arguments, cwd=tmp_path)
     found = json.loads(done.stdout)
-    assert len(found) == 5
+    assert len(found) == 6
     assert found[1]["command"] == ["bertkit", "data", "sample", "--data", "my demo/data"]
     assert "data set" in found[1]["title"]
 
@@ -207,12 +208,24 @@ def test_a_step_that_fails_ends_the_demo_with_its_exit_code(tmp_path: Path) -> N
     assert "ended at step 1 of 6" in done.stderr
 
 
-@pytest.mark.tensorflow
-def test_the_demo_goes_the_whole_way_on_the_stand_in(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def whole_demo(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Tuple[Path, subprocess.CompletedProcess[str]]:
+    """Where a whole demo on the stand-in was made, and what it said."""
     pytest.importorskip("tensorflow")
     pytest.importorskip("horovod")
-    done = bertkit("demo", "--upstream", "standin", "--json", cwd=tmp_path)
+    directory = tmp_path_factory.mktemp("whole")
+    done = bertkit("demo", "--upstream", "standin", "--json", cwd=directory)
     assert done.returncode == 0, done.stderr[-3000:]
+    return directory, done
+
+
+@pytest.mark.tensorflow
+def test_the_demo_goes_the_whole_way_on_the_stand_in(
+    whole_demo: Tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    directory, done = whole_demo
     phase1, phase2, mrpc, squad = json.loads(done.stdout)
     assert (phase1["ranks"], phase1["device"], phase1["model"]) == (2, "cpu", "tiny")
     assert phase1["last_loss"] < phase1["first_loss"]
@@ -220,7 +233,24 @@ def test_the_demo_goes_the_whole_way_on_the_stand_in(tmp_path: Path) -> None:
     assert "accuracy" in json.dumps(mrpc["evaluation"])
     assert set(squad["evaluation"]) == {"exact_match", "f1"}
 
-    record = json.loads((tmp_path / "demo/results/1/phase2/.bertkit/run.json").read_text())
+    record = json.loads((directory / "demo/results/1/phase2/.bertkit/run.json").read_text())
     assert record["plan"]["starts_from"] == phase1["checkpoint"]
     assert record["lock"]["url"] == "standin"
     assert "this is a CPU run" in done.stderr
+
+
+@pytest.mark.tensorflow
+def test_the_stand_in_trains_on_packed_records_and_evaluates_on_plain_ones(
+    whole_demo: Tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    directory = whole_demo[0] / "demo"
+    data = ("--data", str(directory / "data"))
+    packed = bertkit("data", "pack", *data, "--phase", "1", cwd=directory)
+    assert packed.returncode == 0, packed.stderr
+    done = bertkit(
+        "train", "--phase", "1", "--packed", "--eval", "--model", "tiny", "--device", "cpu",
+        "--repo", "Model-References-standin", *data, "--output", "packed", "--steps", "2",
+        "--json", cwd=directory,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert 0 < json.loads(done.stdout)["evaluation"]["masked_lm_loss"] < 20

@@ -106,7 +106,7 @@ def question(
     return node_ask.question(
         directory=plan.working_directory,  # where the ranks start
         repo=None if lock is None else str(request.repo),
-        files=(request.recipe.script,),
+        files=(request.recipe.script, *request.recipe.evaluation[:1]),
         modules=names,
         needs=plan.needs,
         checkpoint=plan.starts_from,

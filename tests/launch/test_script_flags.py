@@ -9,8 +9,8 @@ from bertkit.resources import shipped
 
 SCRIPT = """
 from absl import flags
-import tools.shared
-from tools import more, absent
+import TensorFlow.shared
+from TensorFlow import more, absent
 import tensorflow
 
 def define():
@@ -25,10 +25,12 @@ def define():
 
 @pytest.fixture
 def repo(tmp_path: Path) -> Path:
-    tools = tmp_path / "tools"
+    tools = tmp_path / "TensorFlow"
     tools.mkdir()
-    (tools / "shared.py").write_text("import tools.deep\nflags.DEFINE_float('rate', 1, '')\n")
-    (tools / "deep.py").write_text("import tools.shared\nflags.DEFINE_string('dump', '', '')\n")
+    (tools / "shared.py").write_text("import TensorFlow.deep\nflags.DEFINE_float('rate', 1, '')\n")
+    (tools / "deep.py").write_text(
+        "import TensorFlow.shared\nflags.DEFINE_string('dump', '', '')\n"
+    )
     (tools / "more.py").write_text("parser.add_argument('--of_another_program')\n")
     (tmp_path / "run.py").write_text(SCRIPT)
     return tmp_path
