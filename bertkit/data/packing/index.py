@@ -47,15 +47,13 @@ class FileIndex(NamedTuple):
 class Index:
     """All records of a directory; they are numbered through, file after file."""
 
-    def __init__(self, files: List[FileIndex]) -> None:
+    def __init__(self, files: List[FileIndex], limits: Limits) -> None:
         self.files = files
         self.starts = sums_of_groups(np.array([len(file.lengths) for file in files]))
-        self.histogram = np.zeros(1, dtype=np.int64)
+        self.histogram = np.zeros(limits.tokens + 1, dtype=np.int64)
         self.contents = 0
         for file in files:
-            counts = np.bincount(file.lengths, minlength=len(self.histogram))
-            counts[: len(self.histogram)] += self.histogram
-            self.histogram = counts
+            self.histogram += np.bincount(file.lengths, minlength=len(self.histogram))
             self.contents = added(self.contents, file.contents)
 
     @property
@@ -143,7 +141,7 @@ def index_of(paths: List[Path], limits: Limits, workers: int, note: Callable[[in
     for file in in_processes(_IndexOne(limits), paths, workers):
         note(len(file.lengths))
         files.append(file)
-    return Index(files)
+    return Index(files, limits)
 
 
 class _IndexOne:

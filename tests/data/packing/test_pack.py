@@ -1,6 +1,7 @@
 """Packs have all sequences exactly once, in the form that upstream's trainer reads."""
 
 import json
+import random
 import subprocess
 import sys
 
@@ -16,7 +17,7 @@ from bertkit.data.tfrecord import (
     read_records,
     write_records,
 )
-from tests.data.packing.records import PREDICTIONS, TOKENS, sequences_of
+from tests.data.packing.records import PREDICTIONS, TOKENS, record, sequences_of
 
 
 def examples(directory):
@@ -75,6 +76,15 @@ def test_a_pack_has_the_features_of_the_format(source, tmp_path):
         for name in ("input_ids", "segment_ids", "input_mask"):
             assert not any(example[name][TOKENS - padding :])
     assert sizes == {1, 2, 3}
+
+
+def test_sequences_may_all_be_shorter_than_a_record(tmp_path):
+    source = tmp_path / "records"
+    source.mkdir()
+    rng = random.Random(1)
+    write_records(source / "0", [record(10 + n % 3, rng) for n in range(60)])
+    done = pack(request(source, tmp_path / "packs" / "training", ranks=1))
+    assert done.counts["packs"] == 20
 
 
 def test_files_are_of_equal_size_and_a_multiple_of_the_ranks(source, tmp_path):
