@@ -9,12 +9,12 @@ import numpy as np
 Array = Any  # numpy.ndarray, which in the numpy of Python 3.8 has no type that mypy could check
 
 
-def decode_varints(packed: bytes) -> Array:
-    """The numbers (int64) of a row of varints of three bytes at most.
+#: more than any varint of three bytes
+TOO_LONG = 1 << 21
 
-    Raises:
-        ValueError: one is longer.
-    """
+
+def decode_varints(packed: bytes) -> Array:
+    """The numbers (int64) of a row of varints; those of more than three bytes are TOO_LONG."""
     content = np.frombuffer(packed, dtype=np.uint8)
     last = np.flatnonzero(content < 0x80)
     first = np.concatenate([[0], last[:-1] + 1]) if len(last) else last
@@ -23,8 +23,7 @@ def decode_varints(packed: bytes) -> Array:
     for place in (1, 2):
         longer = np.flatnonzero(sizes > place)
         numbers[longer] |= (content[first[longer] + place].astype(np.int64) & 0x7F) << 7 * place
-    if len(sizes) and sizes.max() > 3:
-        raise ValueError("a number is longer than three bytes")
+    numbers[sizes > 3] = TOO_LONG
     return numbers
 
 

@@ -135,18 +135,16 @@ class Reader:
 
     def _gathered(self, found: List[_Values], first: int, path: Path) -> Sequences:
         ids, segments, positions, predicted, labels = zip(*found)
-        try:
-            places = decode_varints(b"".join(positions))
-        except ValueError:
-            places = None
+        places = decode_varints(b"".join(positions))
         lengths = np.fromiter(map(len, segments), np.int64, len(found))
         predictions = np.fromiter(
             (len(each.translate(None, _NOT_LAST)) for each in positions), np.int64, len(found)
         )
         owners = np.repeat(np.arange(len(found)), predictions)
-        if places is None or (places >= lengths[owners]).any():
-            wrong = 0 if places is None else owners[np.argmax(places >= lengths[owners])]
-            raise damaged(path, first + int(wrong), "masked_lm_positions leave the sequence")
+        outside = places >= lengths[owners]
+        if outside.any():
+            wrong = first + int(owners[np.argmax(outside)])
+            raise damaged(path, wrong, "masked_lm_positions leave the sequence")
         return Sequences(
             lengths, predictions, list(ids), list(segments), places, list(predicted),
             np.array(labels, dtype=np.int64),
