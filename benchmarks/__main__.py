@@ -12,7 +12,10 @@ from typing import Optional, Sequence
 from benchmarks.table import Table
 from bertkit.errors import BertkitError
 
-BENCHMARKS = ("prepare_repo",)
+BENCHMARKS = (
+    "prepare_repo",
+    "overhead",
+)
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:

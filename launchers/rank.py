@@ -176,6 +176,9 @@ def main(arguments: List[str]) -> NoReturn:
     directory = Path(arguments[0]) / "ranks"
     directory.mkdir(parents=True, exist_ok=True)
     rank = os.environ.get("OMPI_COMM_WORLD_RANK", "0")
+    for part in arguments[1:]:
+        if part.endswith("/{rank}.json"):
+            Path(part.split("=", 1)[-1]).parent.mkdir(parents=True, exist_ok=True)
     script = [part.replace("/{rank}.json", f"/{rank}.json") for part in arguments[1:]]
     Rank(directory, [sys.executable, *script]).run()
 
