@@ -15,6 +15,7 @@ from bertkit.errors import BertkitError
 BENCHMARKS = (
     "prepare_repo",
     "overhead",
+    "packing",
 )
 
 
