@@ -95,16 +95,9 @@ def verify(directory: Path, source: Optional[Path], as_json: bool) -> None:
 
     DIR is a data directory with all that lies in it, or one directory of packed records.
     """
-    from bertkit.data.packing.verify import as_row, is_packed, verify_all_packs, verify_packs
-    from bertkit.data.verify import Checked
-    from bertkit.data.verify import verify as verify_records
+    from bertkit.data.packing.verify import as_row, verify_all
 
-    results: List[Checked] = []
-    if source is not None or (directory.is_dir() and is_packed(directory)):
-        packed = [verify_packs(directory, source=source)]
-    else:
-        results = verify_records(directory)
-        packed = verify_all_packs(directory)
+    results, packed = verify_all(directory, source)
     if as_json:
         rows = [{**r._asdict(), "directory": str(r.directory)} for r in results]
         print_json({"directories": [*rows, *map(as_row, packed)]})

@@ -13,7 +13,7 @@ from bertkit.cli.common import common_options, print_json
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 _PATH = click.Path(path_type=Path)
-_LENGTH = click.IntRange(1, 16383)
+_LENGTH = click.IntRange(1, 2048)
 
 
 def _places(function: _Function) -> _Function:

@@ -101,11 +101,12 @@ class Index:
 
     def places(self, numbers: Array) -> Tuple[Array, Array, Array]:
         """Where these records stand, ascending numbers: file, begin and end, int64 each."""
-        owners = np.searchsorted(self.starts, numbers, side="right") - 1
-        begins, ends = np.empty(len(numbers), np.int64), np.empty(len(numbers), np.int64)
-        for owner in np.unique(owners):
-            here = owners == owner
+        bounds = np.searchsorted(numbers, self.starts)
+        owners, begins, ends = (np.empty(len(numbers), np.int64) for _ in range(3))
+        for owner in np.flatnonzero(np.diff(bounds)).tolist():
+            here = slice(bounds[owner], bounds[owner + 1])
             local = numbers[here] - self.starts[owner]
+            owners[here] = owner
             begins[here] = self.files[owner].edges[local]
             ends[here] = self.files[owner].edges[local + 1]
         return owners, begins, ends

@@ -54,7 +54,7 @@ class Tally:
             sequences: how many there are in all packs.
             tokens: theirs.
         """
-        numbers = {slots: number for number, slots in enumerate(_as_upstream_lists(self._room))}
+        numbers = {slots: number for number, slots in enumerate(as_upstream_lists(self._room))}
         top = sorted(self._strategies, key=lambda slots: (-self._strategies[slots], slots))[:8]
         return {
             "avg_seq_per_sample": sequences / self.packs,
@@ -72,7 +72,7 @@ class Tally:
         }
 
 
-def _as_upstream_lists(tokens: int) -> List[_Slots]:
+def as_upstream_lists(tokens: int) -> List[_Slots]:
     """All strategies in the order in which upstream numbers them."""
     rows = strategies(tokens).slots.tolist()
     return sorted(tuple(slot for slot in reversed(row) if slot) for row in rows)

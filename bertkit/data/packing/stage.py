@@ -20,6 +20,9 @@ from bertkit.files import exclusive
 #: more processes than this would need more than 1.5 GB
 MOST_WORKERS = 12
 
+#: with more the linear program gets too large: the strategies grow with the square
+MOST_TOKENS = 2048
+
 
 class Packed(NamedTuple):
     """What came out; counts are sequences, packs, files, tokens and the least number of packs."""
@@ -64,6 +67,12 @@ def pack(
     _require_apart(request.source, request.output)
     paths = files_of(request.source)
     limits = request.limits or shape_of_first(paths[0])
+    if limits.tokens > MOST_TOKENS:
+        raise UsageProblem(
+            f"packs of {limits.tokens} tokens cannot be planned",
+            why=f"the ways to fill one are too many; {MOST_TOKENS} is the most",
+            next_step="give records of a smaller sequence length",
+        )
     workers = min(request.workers or cores(), MOST_WORKERS)
     packer = packer or Packer()
     if dry_run:
@@ -103,7 +112,15 @@ def _stage(work: Work, packer: Packer) -> Stage:
 
 def _read(paths: List[Path], limits: Limits, workers: int) -> Index:
     progress = Progress("reading records")
-    index = index_of(paths, limits, workers, progress.more)
+    try:
+        index = index_of(paths, limits, workers, progress.more)
+    except OSError as error:
+        raise DataDamaged(
+            "the records cannot be read",
+            where=error.filename or paths[0].parent,
+            why=error.strerror or str(error),
+            next_step="mend the permissions or the storage, or make the records again",
+        ) from None
     progress.end()
     return index
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from bertkit.data.frames import damaged, read_frames
 from bertkit.data.layout import DataLayout
@@ -18,6 +18,7 @@ from bertkit.data.packing.strategies import MOST_SEQUENCES
 from bertkit.data.packing.unpacking import PackReader
 from bertkit.data.progress import Progress
 from bertkit.data.tfrecord import decode_example, read_records
+from bertkit.data.verify import Checked, verify
 from bertkit.data.workers import cores, in_processes
 from bertkit.errors import BertkitError, DataDamaged
 
@@ -189,14 +190,19 @@ def _compare(directory: Path, found: Contents, contents: int, records: int, sour
     )  # fmt: skip
 
 
-def verify_all_packs(root: Path) -> List[CheckedPacks]:
-    """Check all packs below the data directory *root*, each against its manifest.
+def verify_all(
+    directory: Path, source: Optional[Path] = None
+) -> Tuple[List[Checked], List[CheckedPacks]]:
+    """Check whatever lies in *directory*: packs, or a data directory with records and packs.
 
     Raises:
-        DataDamaged: as :func:`verify_packs`.
+        DataDamaged: as :func:`verify_packs` and :func:`bertkit.data.verify.verify`.
     """
-    found = sorted((root / "tfrecord_packed").glob("seq_len_*/*/training"))
-    return [verify_packs(directory) for directory in found if directory.is_dir()]
+    if source is not None or (directory.is_dir() and is_packed(directory)):
+        return [], [verify_packs(directory, source=source)]
+    packed = sorted((directory / "tfrecord_packed").glob("seq_len_*/*/training"))
+    records = [] if packed and not (directory / "tfrecord").exists() else verify(directory)
+    return records, [verify_packs(each) for each in packed if each.is_dir()]
 
 
 def as_row(checked: CheckedPacks) -> Dict[str, Any]:

@@ -141,20 +141,22 @@ def _members(job: _Job) -> List[Member]:
 
 def _read(job: _Job, batch: slice, reader: Reader, streams: Dict[int, int]) -> Sequences:
     owners, begins, ends = job.owners[batch], job.begins[batch], job.ends[batch]
-    pieces = []
-    for owner, begin, end in _runs(owners, begins, ends):
-        if owner not in streams:
-            for descriptor in streams.values():
-                os.close(descriptor)
-            streams.clear()
-            streams[owner] = os.open(str(job.paths[owner]), os.O_RDONLY)
-        pieces.append(os.pread(streams[owner], end - begin, begin))
     path = job.paths[int(owners[0])]
+    pieces = []
+    sequences = None
     try:
+        for owner, begin, end in _runs(owners, begins, ends):
+            if owner not in streams:
+                for descriptor in streams.values():
+                    os.close(descriptor)
+                streams.clear()
+                streams[owner] = os.open(str(job.paths[owner]), os.O_RDONLY)
+            pieces.append(os.pread(streams[owner], end - begin, begin))
         frames = whole_frames(b"".join(pieces), path, 1)
-        sequences = reader.read(frames, path) if len(frames.edges) > 1 else None
-    except DataDamaged:
-        sequences = None
+        if len(frames.edges) > 1:
+            sequences = reader.read(frames, path)
+    except (OSError, DataDamaged):
+        pass  # they were whole when they were indexed
     if sequences is None or sequences.lengths.tolist() != job.lengths[batch].tolist():
         raise BertkitError(
             "the records changed while they were being packed",

@@ -10,7 +10,7 @@ from bertkit.data.layout import DataLayout
 from bertkit.data.packing.metadata import metadata_path
 from bertkit.data.packing.packer import Request
 from bertkit.data.packing.stage import pack
-from bertkit.data.packing.verify import verify_packs
+from bertkit.data.packing.verify import verify_all, verify_packs
 from bertkit.data.tfrecord import decode_example, encode_example, read_records, write_records
 from bertkit.errors import DataDamaged
 
@@ -110,7 +110,6 @@ def test_a_sequence_that_is_another_is_found(packs, source, change):
 def test_a_pack_that_is_missing_or_there_twice_is_found(packs, source):
     path = sorted(packs.iterdir())[0]
     contents = list(read_records(path))
-    metadata_path(packs).write_text(metadata_path(packs).read_text())
     for others in (contents[1:], [*contents, contents[0]]):
         write_records(path, others)
         with pytest.raises(DataDamaged, match=r"metadata says that \w+ is"):
@@ -132,6 +131,18 @@ def test_packs_without_metadata_would_be_taken_for_records(packs):
     metadata_path(packs).unlink()
     with pytest.raises(DataDamaged, match="metadata of the packs cannot be read"):
         verify_packs(packs, workers=1)
+
+
+def test_a_data_directory_is_checked_with_the_packs_in_it(source, tmp_path):
+    root = tmp_path / "data"
+    output = DataLayout(root, "corpus").packed_training_records(48)
+    pack(Request(source, output, ranks=2, workers=1))
+    records, packed = verify_all(root)
+    assert not records  # they lie elsewhere
+    assert [(each.seq_len, each.sequences) for each in packed] == [(48, 900)]
+    change_first(output, 2, changed("positions", 3, 0))
+    with pytest.raises(DataDamaged, match="positions do not begin"):
+        verify_all(root)
 
 
 def test_the_command_looks_at_packs(packs, source):
