@@ -12,13 +12,16 @@ from bertkit.errors import UsageProblem
 from bertkit.files import write_atomic
 from bertkit.resources import shipped
 
+#: where bertkit's Dockerfile puts the prepared repository
+REPO_IN_IMAGE = "/opt/Model-References"
+
 
 def text(site: str, said: Mapping[str, Any]) -> str:
     """A settings file that starts from *site* and says *said*.
 
     Args:
         site: a shipped profile's name, or a file, which is named by its whole path.
-        said: setting -> text.
+        said: setting -> text. With an image of one's own, bertkit and the repository are in it.
 
     Raises:
         UsageProblem: there is no such site, or a value is not fit.
@@ -26,6 +29,8 @@ def text(site: str, said: Mapping[str, Any]) -> str:
     site_profile(site)
     named = site if site in site_names() else str(Path(site).expanduser().absolute())
     values = {"site": named, **said}
+    if "image" in said:
+        values.update(pods={"in_image": True}, paths={"repo": REPO_IN_IMAGE})
     for place, why in schema.problems(values):
         raise UsageProblem(
             "this setting is refused", why=f"{schema.written(place)}: {why}",

@@ -126,6 +126,7 @@ def build(values: Mapping[str, Any], sources: Mapping[str, str]) -> Settings:
             next_step="bertkit config show    (says where each value comes from)",
         )
     pods = values["pods"]
+    in_image = pods.get("in_image", False)
     return Settings(
         site=values["site"],
         user=values.get("user"),
@@ -142,8 +143,8 @@ def build(values: Mapping[str, Any], sources: Mapping[str, str]) -> Settings:
         ssh_auth_mount_path=values.get("ssh_auth_mount_path"),
         kind=values["kind"],
         keep_seconds=values["keep_seconds"],
-        program=pods["program"],
-        install_from=pods.get("install_from"),
+        program="bertkit" if in_image else pods["program"],
+        install_from=None if in_image else pods.get("install_from"),
         python=pods["python"],
         **{key: places[key].rstrip("/") or "/" for key in _PATHS},
         volumes=_volumes(values["volumes"]),

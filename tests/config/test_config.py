@@ -133,6 +133,18 @@ def test_what_is_no_settings_file_is_refused_with_line_and_place(
     assert words in str(caught.value)
 
 
+def test_an_image_of_ones_own_has_bertkit_and_the_repository_in_it(
+    own: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BERTKIT_CONFIG", str(own))
+    said = ["config", "init", "--site", "voyager", "--user", "bob", "--image", "r/bertkit:1.13.0"]
+    assert call(capsys, *said)[0] == 0
+    settings = resolve(environment(own), {}).settings()
+    assert (settings.image, settings.program, settings.install_from, settings.repo) == (
+        "r/bertkit:1.13.0", "bertkit", None, "/opt/Model-References",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("volumes", "words"),
     [

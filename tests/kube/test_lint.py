@@ -190,6 +190,14 @@ def test_scripts_are_read_as_the_shell_reads_them(text: str, rules: List[str]) -
     assert script(text) == rules
 
 
+def test_scripts_of_pytorch_are_left_alone(objects: Call) -> None:
+    (built,) = objects("train", "--phase", "1", "--site", "voyager", "--kind", "pod")
+    main = built["spec"]["containers"][0]
+    main["image"] = "vault.habana.ai/gaudi-docker/1.15.1/u22/habanalabs/pytorch-installer-2.2"
+    main["command"] = ["mpirun", "-np", "8", "python3", "run_pretraining.py"]
+    assert lint.check([built]) == []
+
+
 def test_cards_that_nothing_is_computed_on_are_named(objects: Call) -> None:
     (built,) = objects("train", "--phase", "1", "--site", "voyager", "--kind", "pod")
     main = built["spec"]["containers"][0]
@@ -219,6 +227,16 @@ def test_what_is_no_plain_yaml_is_refused(
     assert words in answer.err
     with pytest.raises(UsageProblem, match="No such file"):
         lint.check_file(tmp_path / "none.yaml")
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "piece",
+    ["a", "://a:b", "TOKEN", "A_TOKEN=$", "TF_BF16_CONVERSION=", "export a ", "a \\ ", " ", "\\",
+     "git clone ", "A=$((A*A));run_squad.py mpirun -np $A;", "sleep 1\n", "\\ #a ", " --a=b"],
+)  # fmt: skip
+def test_a_script_of_any_length_is_read_to_its_end(piece: str) -> None:
+    script(piece * (150_000 // len(piece)))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import chain, islice
 from typing import Iterator, List, Optional, Sequence
 
 from bertkit.kube.lint.findings import ERROR, WARNING, Finding
@@ -10,9 +11,11 @@ from bertkit.kube.lint.scripts import scripts
 from bertkit.kube.lint.workloads import Node, Workload
 from bertkit.upstream import catalogue
 
+#: mistakes of one kind that are told of one script
+_MOST = 20
 _HABANA = re.compile(r"/gaudi-docker/([0-9]+\.[0-9]+\.[0-9]+)/")
 _TENSORFLOW = re.compile(r"/tensorflow-installer-tf-cpu-([0-9.]+[0-9])")
-_CLONED = re.compile(r"git\s+clone\b[^;&\n]*?(?:-b|--branch)[ =]+([0-9]+\.[0-9]+\.[0-9]+)\b")
+_CLONED = re.compile(r"git\s+clone\b[^;&\n]{0,300}?(?:-b|--branch)[ =]+([0-9]+\.[0-9]+\.[0-9]+)\b")
 _NAMED = re.compile(r"\bSYNAPSE_?AI_VER(?:SION)?=[\"']?([0-9]+\.[0-9]+\.[0-9]+)\b")
 
 
@@ -64,6 +67,8 @@ def _image(image: Node, wanted: Optional[str]) -> Iterator[Finding]:
             why="repository, image and driver go together, release by release",
             instead=f"the image of {wanted}",
         )  # fmt: skip
+    if "/tensorflow-" not in text:
+        return
     known = catalogue.load().get(release)
     if known is None or not known.has_bert:
         yield image.finding(
@@ -83,7 +88,8 @@ def _image(image: Node, wanted: Optional[str]) -> Iterator[Finding]:
 
 def _cloned(container: Node, release: Optional[str], source: Sequence[str]) -> Iterator[Finding]:
     for script in scripts(container, source):
-        for match in (*_CLONED.finditer(script.text), *_NAMED.finditer(script.text)):
+        named = chain(_CLONED.finditer(script.text), _NAMED.finditer(script.text))
+        for match in islice(named, _MOST):
             if release is not None and match.group(1) != release:
                 yield script.node.finding(
                     "clone-of-release", ERROR,

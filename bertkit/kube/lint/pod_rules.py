@@ -18,7 +18,8 @@ _SECRET_TEXT = re.compile(
     r"|\bAKIA[0-9A-Z]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY|://[^/\s:@]+:[^/\s:@$]+@"
 )
 _ASSIGNED = re.compile(
-    r"\b([A-Za-z_]*(?:TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY)[A-Za-z_]*)=[\"']?([^\s\"';$]{6,})",
+    r"\b([A-Za-z_]{0,40}(?:TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY)[A-Za-z_]{0,40})="
+    r"[\"']?([^\s\"';$]{6,})",
     re.IGNORECASE,
 )
 

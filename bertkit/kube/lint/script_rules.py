@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Iterator, List, Sequence
+from itertools import islice
+from typing import Iterator, List, Sequence, Set
 
 from bertkit.kube.lint.findings import ERROR, WARNING, Finding
 from bertkit.kube.lint.scripts import Script, arguments, scripts
-from bertkit.kube.lint.workloads import Pod, Workload, environment
+from bertkit.kube.lint.workloads import Node, Pod, Workload, environment
 
+#: mistakes of one kind that are told of one script
+_MOST = 20
 _BF16 = "TF_BF16_CONVERSION"
 _CUT = re.compile(r"\\[ \t]+#\S*")
-_BLANK_AFTER = re.compile(r"(\S+)[ \t]+\\[ \t]+\n")
+_BLANK_AFTER = re.compile(r"(?<!\S)(\S+)[ \t]+\\[ \t]+\n")
 _SLEEP = re.compile(r"(?:exec )?sleep\s+(infinity|inf|[0-9.]+[smhd]?)$")
 _PORT = re.compile(r"plm_rsh_args[ =]+[\"']?-p ?3022")
 _INSTALL = re.compile(r"\b(?:pip3?|python3? -m pip|\$\{?PYTHON\}? -m pip|apt(?:-get)?) install\b")
@@ -33,14 +36,14 @@ def check(workload: Workload, source: Sequence[str]) -> List[Finding]:
 
 
 def _cut(script: Script) -> Iterator[Finding]:
-    for match in _CUT.finditer(script.text):
+    for match in islice(_CUT.finditer(script.text), _MOST):
         yield script.node.finding(
             "comment-cuts-command", ERROR, f"a comment after a backslash: {match.group()!r}",
             why="the backslash then only quotes the blank; what follows is a comment, or inside "
             "quotes a word at which the program stops reading: the flags after it are lost",
             instead="no comment inside a command", line=script.line_of(match.group()),
         )  # fmt: skip
-    for match in _BLANK_AFTER.finditer(script.text):
+    for match in islice(_BLANK_AFTER.finditer(script.text), _MOST):
         yield script.node.finding(
             "comment-cuts-command", ERROR, f"a blank after the backslash behind {match.group(1)}",
             why="the command ends there: the backslash quotes the blank, not the line's end",
@@ -49,12 +52,12 @@ def _cut(script: Script) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _bf16(script: Script, variables: set[str]) -> Iterator[Finding]:
+def _bf16(script: Script, variables: Set[str]) -> Iterator[Finding]:
     assigned = re.search(rf"(^|[\s;]){_BF16}=", script.text)
     if assigned is None and _BF16 not in variables:
         return
     exported = _BF16 in variables or re.search(
-        rf"\bexport\b[^;\n]*\b{_BF16}\b|\b(?:declare|typeset)\s+-[a-z]*x[a-z]*\s+{_BF16}\b"
+        rf"\bexport\b[^;\n]{{0,300}}\b{_BF16}\b|\b(?:declare|typeset)\s+-[a-z]*x[a-z]*\s+{_BF16}\b"
         rf"|(^|[\s;]){_BF16}=[^\s;]+[ \t]+(?![;\s])\S*(?:python|mpirun)|\benv\s+{_BF16}=",
         script.text,
     )
@@ -77,12 +80,15 @@ def _sleeps(workload: Workload, pod: Pod, script: Script) -> Iterator[Finding]:
     if pod.role == "worker":
         return  # v1's operator lets workers sleep; ranks come by kubectl exec
     commands = script.commands()
+    seen: Set[str] = set()
     for index, command in enumerate(commands):
         match = _SLEEP.fullmatch(command)
-        if not match:
+        is_last = index == len(commands) - 1
+        if not match or (command in seen and not is_last):
             continue
+        seen.add(command)
         line = script.line_of(command)
-        if index == len(commands) - 1 and index > 0:
+        if is_last and index > 0:
             yield script.node.finding(
                 "no-trailing-sleep", ERROR, f"`{command}` at the end",
                 why="it holds the cards when the work is done, and hides the exit code",
@@ -116,10 +122,7 @@ def _installs(script: Script) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _port(workload: Workload, container: object) -> Iterator[Finding]:
-    from bertkit.kube.lint.workloads import Node
-
-    assert isinstance(container, Node)
+def _port(workload: Workload, container: Node) -> Iterator[Finding]:
     places = [(word, word.text()) for word in arguments(container)]
     places += [
         (entry["value"], f"{name}={entry['value'].text()}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
@@ -101,7 +102,7 @@ class _Call:
         """How many ranks the call has, and what its mpirun says of it, if that is a number."""
         text = self.script.text if self.script else self.text
         said = None
-        for match in _RANKS.finditer(text):
+        for match in islice(_RANKS.finditer(text), 20):
             number = _value(match.group(1), text)
             said = number if number is not None else said
         return (said or workload.ranks), said
@@ -187,6 +188,8 @@ class _Call:
 
 
 def _calls(container: Node, source: Sequence[str]) -> Iterator[_Call]:
+    if "/pytorch-" in container["image"].text():
+        return  # other scripts of the same names
     found = list(scripts(container, source))
     for script in found:
         for command in script.commands():
@@ -201,24 +204,22 @@ def _calls(container: Node, source: Sequence[str]) -> Iterator[_Call]:
             yield _Call(match.group(), text, words[0], None)
 
 
-def _value(word: str, text: str) -> Optional[int]:
+def _value(word: str, text: str, depth: int = 5) -> Optional[int]:
     """The number that a word of a script stands for, through its own plain assignments."""
-    for _ in range(5):
-        if word.isdigit():
-            return int(word)
-        product = re.fullmatch(r"\$\(\((\w+)\*(\w+)\)\)", word)
-        if product:
-            factors = [_value(f"${name}" if not name.isdigit() else name, text)
-                       for name in product.groups()]  # fmt: skip
-            if None in factors:
-                return None
-            return factors[0] * factors[1]  # type: ignore[operator]
-        name = re.fullmatch(r"\$\{?(\w+)\}?", word)
-        assigned = name and re.search(rf"\b{name.group(1)}=([^\s;]+)", text)
-        if not assigned:
-            return None
-        word = assigned.group(1)
-    return None
+    if word.isdigit():
+        return int(word[:9])
+    if depth == 0:
+        return None
+    product = re.fullmatch(r"\$\(\((\w+)\*(\w+)\)\)", word)
+    if product:
+        first, second = (
+            _value(name if name.isdigit() else f"${name}", text, depth - 1)
+            for name in product.groups()
+        )
+        return None if first is None or second is None else first * second
+    name = re.fullmatch(r"\$\{?(\w{1,40})\}?", word)
+    assigned = name and re.search(rf"\b{name.group(1)}=([^\s;]+)", text)
+    return _value(assigned.group(1), text, depth - 1) if assigned else None
 
 
 def _number(text: Optional[str]) -> Optional[float]:
