@@ -23,6 +23,11 @@ COMMANDS: Dict[str, str] = {
     "train": "Run pre-training or fine-tuning on 1 to 8 cards.",
     "manifest": "Print a job for Kubernetes as YAML, or check one.",
     "config": "Show, make and check the settings of a site and its user.",
+    "submit": "Hand a job to a Kubernetes cluster.",
+    "status": "Show the jobs in a cluster, their pods, and what is wrong.",
+    "wait": "Follow a job in a cluster to its end; keep its logs.",
+    "logs": "Print or keep what a job in a cluster prints.",
+    "cancel": "End a job in a cluster.",
 }
 
 
