@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Any, List, Optional, Sequence
+from typing import List, Optional
 
 import click
 
 from bertkit.cli import data_downloads, data_pack, data_wiki
 from bertkit.cli.common import common_options, print_json
+from bertkit.cli.stages import as_rows, print_stages, print_table, told
 
 _DATA = click.option(
     "--data",
@@ -62,23 +63,34 @@ def sample(
         print_json(
             {
                 "data": str(root),
-                "stages": [{**done._asdict(), "output": str(done.output)} for done in results],
+                "stages": as_rows(results),
                 "note": NOTE,
                 "next": next_command,
             }
         )
         return
-    _print_table(
-        ["stage", "state", "counts", "where"],
-        [
-            [done.stage, done.state, _told(done.counts), str(done.output.relative_to(root))]
-            for done in results
-        ],
-    )
+    print_stages(results, root)
     if all(done.state == "was there" for done in results):
         click.echo("nothing to do")
     click.echo(NOTE)
     click.echo(f"next: {next_command}")
+
+
+@command.command()
+@_DATA
+@common_options
+def status(root: Path, as_json: bool) -> None:
+    """Say which data is there, which is not, and what makes it."""
+    from bertkit.data.status import look
+
+    found = look(root)
+    if as_json:
+        print_json({"data": str(root), "stages": [each.as_dict() for each in found]})
+        return
+    print_table(
+        ["data", "state", "counts", "made by"],
+        [[each.what, each.state, told(each.counts), each.command] for each in found],
+    )
 
 
 @command.command()
@@ -103,7 +115,7 @@ def verify(directory: Path, source: Optional[Path], as_json: bool) -> None:
         print_json({"directories": [*rows, *map(as_row, packed)]})
         return
     if results:
-        _print_table(
+        print_table(
             ["directory", "length", "files", "records", "tokens"],
             [
                 [str(r.directory.relative_to(directory)), *(f"{n:,}" for n in r[1:])]
@@ -111,18 +123,8 @@ def verify(directory: Path, source: Optional[Path], as_json: bool) -> None:
             ],
         )
     if packed:
-        _print_table(
+        print_table(
             ["packed", "length", "files", "packs", "sequences", "tokens", "compared with"],
             [[str(r.directory), *(f"{n:,}" for n in r[1:6]), r.compared_with] for r in packed],
         )
     click.echo("every record is as it should be")
-
-
-def _told(counts: Any) -> str:
-    return ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in counts.items())
-
-
-def _print_table(header: Sequence[str], rows: List[List[str]]) -> None:
-    widths = [max(len(row[i]) for row in [list(header), *rows]) for i in range(len(header))]
-    for row in [list(header), *rows]:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())

@@ -1,44 +1,169 @@
-"""``bertkit data wiki``: a dump of Wikipedia."""
+"""``bertkit data wiki``: from a dated dump of Wikipedia to training records."""
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence
 
 import click
 
 from bertkit.cli.common import common_options, print_json
 from bertkit.cli.data_downloads import asked_for, download_options
+from bertkit.cli.stages import as_rows, print_stages
 
-#: the stages that there are, in order
-STAGES = ("download",)
+if TYPE_CHECKING:
+    from bertkit.data.pipeline import Done
+    from bertkit.data.wiki import Text
+
+#: in order
+STAGES = ("download", "extract", "format", "shard", "records")
 
 
 @click.command()
-@click.option("--wiki", "name", default="enwiki", show_default=True,
-              help="Which; simplewiki is small, to try things.")  # fmt: skip
-@click.option("--dump-date", "date", metavar="YYYYMMDD",
-              help="Default: the dump that is there, else the newest complete one.")  # fmt: skip
-@click.option("--until", type=click.Choice(STAGES), default=STAGES[-1], show_default=True,
-              help="The last stage to carry out.")  # fmt: skip
+@click.option(
+    "--wiki",
+    "name",
+    default="enwiki",
+    show_default=True,
+    help="Which; simplewiki is small, to try things.",
+)
+@click.option(
+    "--dump-date",
+    "date",
+    metavar="YYYYMMDD",
+    help="Default: the dump that is there, else the newest complete one.",
+)
+@click.option(
+    "--dump",
+    "file",
+    type=click.Path(path_type=Path),
+    metavar="FILE.bz2",
+    help="A dump of your own instead; its -index.txt.bz2 beside it is used.",
+)
+@click.option(
+    "--until",
+    type=click.Choice(STAGES),
+    default=STAGES[-1],
+    show_default=True,
+    help="The last stage to carry out.",
+)
+@click.option(
+    "--shards",
+    type=click.IntRange(1, 4096),
+    default=256,
+    show_default=True,
+    help="Files of training records of each length, and as many of test records.",
+)
+@click.option(
+    "--test-fraction",
+    type=click.FloatRange(0.001, 0.5),
+    default=0.1,
+    show_default=True,
+    help="Of the text, held out for evaluation.",
+)
+@click.option(
+    "--dupe-factor",
+    type=click.IntRange(1, 100),
+    default=5,
+    show_default=True,
+    help="How often each article is gone through, each time masked anew.",
+)
+@click.option("--seed", type=int, default=12345, show_default=True, help="Decides all chance.")
+@click.option("--cased", is_flag=True, help="The vocabulary is cased; give it with --vocab.")
+@click.option("--whole-word-masking", is_flag=True, help="Mask all pieces of a word or none.")
+@click.option(
+    "--vocab",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Default: the data directory's vocab/uncased/vocab.txt.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["native", "upstream"]),
+    default="native",
+    show_default=True,
+    help="Who makes the records from sentences.",
+)
+@click.option(
+    "--repo",
+    type=click.Path(path_type=Path),
+    envvar="BERTKIT_REPO",
+    default=Path("Model-References"),
+    show_default=True,
+    help="The checkout, for --engine upstream.",
+)
+@click.option("--workers", type=click.IntRange(1), help="Processes; default: one a core.")
+@click.option(
+    "--share",
+    metavar="I/N",
+    help="Do share I, from 0, of N; default: by Open MPI's rank, or the pod's index.",
+)
 @download_options
 @common_options
-def wiki(name: str, date: Optional[str], until: str, as_json: bool, **options: Any) -> None:
-    """Have a dated dump of a Wikipedia: its pages and the index of its streams."""
-    from bertkit.data.dump import DumpFiles, fetch_dump, planned_dump
+def wiki(
+    name: str, date: Optional[str], file: Optional[Path], until: str, shards: int,
+    test_fraction: float, dupe_factor: int, seed: int, cased: bool, whole_word_masking: bool,
+    vocab: Optional[Path], engine: str, repo: Path, workers: Optional[int], share: Optional[str],
+    as_json: bool, **options: Any,
+) -> None:  # fmt: skip
+    """Make training records of both lengths from a dump of Wikipedia."""
+    from bertkit.data.dump import planned_dump
+    from bertkit.data.shares import find_share
+    from bertkit.data.wiki import Wanted, look_at_wiki, make_wiki
+    from bertkit.data.workers import cores
 
+    if cased and vocab is None:
+        raise click.UsageError("--cased wants the cased vocabulary: --vocab FILE")
     asked = asked_for(**options)
-    if asked.dry_run:
+    whose = find_share(share, os.environ)
+    planned = None
+    if file is None and asked.dry_run:
         planned = planned_dump(asked.layout, name, date, given=asked.given)
-        _show({**planned, "state": "would be fetched"}, as_json)
+        if not planned["directory"] or not Path(str(planned["directory"])).is_dir():
+            _show({**planned, "state": "would be fetched"}, as_json)
+            return
+    text = _own(file) if file is not None else _fetched(asked, name, date)
+    if until == "download":
+        _show({"dump": str(text.dump), "index": None if text.index is None else str(text.index),
+               "sha256": text.sha256, "state": "there"}, as_json)  # fmt: skip
         return
-    found: DumpFiles = fetch_dump(
-        asked.layout, name, date, given=asked.given, patience=asked.patience
+    wanted = Wanted(
+        until, shards, test_fraction, dupe_factor, seed, not cased, whole_word_masking,
+        vocab, repo if engine == "upstream" else None,
+    )  # fmt: skip
+    if asked.dry_run:
+        _show_stages(look_at_wiki(asked.layout, text, wanted), asked.root, None, as_json)
+        return
+    results = make_wiki(asked.layout, text, wanted, workers or cores(), whose)
+    root = shlex.quote(str(asked.root))
+    following = (
+        f"bertkit data pack --data {root}, or at once: bertkit train --phase 1 --data {root}"
+        if until == STAGES[-1]
+        else f"bertkit data wiki --data {root}"
     )
-    result: Dict[str, Optional[str]] = {
-        "wiki": found.wiki, "date": found.date, "dump": str(found.dump),
-        "index": str(found.index), "sha1": found.sha1, "sha256": found.sha256, "state": "there",
-    }  # fmt: skip
-    _show(result, as_json)
+    _show_stages(results, asked.root, following, as_json)
+
+
+def _fetched(asked: Any, name: str, date: Optional[str]) -> Text:
+    from bertkit.data.dump import fetch_dump
+    from bertkit.data.wiki import Text
+
+    found = fetch_dump(asked.layout, name, date, given=asked.given, patience=asked.patience)
+    return Text(found.dump, found.index, found.sha256)
+
+
+def _own(file: Path) -> Text:
+    from bertkit.data.wiki import Text
+    from bertkit.errors import DataDamaged
+    from bertkit.files import sha256_of
+
+    if not file.is_file():
+        raise DataDamaged("there is no such dump", where=file, next_step="--dump FILE.bz2")
+    index = file.with_name(file.name.replace(".xml.bz2", "-index.txt.bz2"))
+    there = index != file and index.is_file()
+    return Text(file, index if there else None, sha256_of(file))
 
 
 def _show(result: Dict[str, Optional[str]], as_json: bool) -> None:
@@ -46,4 +171,15 @@ def _show(result: Dict[str, Optional[str]], as_json: bool) -> None:
         print_json(result)
         return
     for key, value in result.items():
-        click.echo(f"{key + ':':<8} {'not known' if value is None else value}")
+        click.echo(f"{key + ':':<10} {'not known' if value is None else value}")
+
+
+def _show_stages(
+    results: Sequence[Done], root: Path, following: Optional[str], as_json: bool
+) -> None:
+    if as_json:
+        print_json({"data": str(root), "stages": as_rows(results), "next": following})
+        return
+    print_stages(results, root)
+    if following:
+        click.echo(f"next: {following}")

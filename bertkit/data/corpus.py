@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Dict, List, NamedTuple
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
 
+from bertkit.data.extraction import write_formatted
 from bertkit.data.instances import Shape, records
 from bertkit.data.layout import SPLITS, DataLayout
+from bertkit.data.manifest import Manifest, Stage
+from bertkit.data.parts import Output, Part, PartsStage
+from bertkit.data.progress import Progress
 from bertkit.data.sentences import sentences_of
 from bertkit.data.sharding import Sharder
 from bertkit.data.tfrecord import write_records
 from bertkit.data.tokenized import tokenize
 from bertkit.data.tokens import WordPieces, read_vocabulary
-from bertkit.data.wikitext import articles
 from bertkit.data.workers import in_processes
 from bertkit.errors import DataDamaged
+
+_CHARACTERS_AT_ONCE = 1 << 20
+
+#: raised when the records of the same text would come out differently
+RULES = 2
 
 
 class CorpusShards(NamedTuple):
@@ -35,26 +44,48 @@ class RecordSettings(NamedTuple):
     max_predictions: int
     duplicates: int
     seed: int
+    whole_words: bool = False
 
 
-def write_one_article_per_line(dump: Path, output: Path) -> Dict[str, int]:
-    """The text of a dump, one article a line and an empty line after each, as upstream has it.
+class Vocabulary(NamedTuple):
+    """A vocabulary and how text is prepared for it."""
 
-    Raises:
-        DataDamaged: the dump is damaged or has no article.
-    """
-    count = characters = 0
-    with output.open("w", encoding="utf-8", newline="\n") as stream:
-        for article in articles(dump):
-            text = " ".join(article.paragraphs)
-            stream.write(f"{text}\n\n")
-            count += 1
-            characters += len(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    if not count:
-        raise DataDamaged("the dump has no article", where=dump, next_step="give another dump")
-    return {"articles": count, "characters": characters}
+    path: Path
+    sha256: str
+    lowercase: bool = True
+
+
+def format_stage(layout: DataLayout, extracted: Manifest) -> Stage:
+    """The stage that puts each extracted article into one line."""
+    names = sorted(extracted.outputs)
+    return Stage(
+        "articles",
+        layout.formatted,
+        {"extracted": extracted.fingerprint},
+        {"rules": 1},
+        lambda place: write_formatted(layout.extracted, names, place),
+    )
+
+
+def shard_stage(shape: CorpusShards, articles: Manifest, workers: int) -> Stage:
+    """The stage that deals sentences of articles to files of training and test text."""
+    layout = shape.layout
+    settings = {"shards": shape.shards, "test_fraction": shape.test_fraction, "seed": shape.seed}
+    return Stage(
+        "sentences",
+        layout.sharded,
+        {"articles": articles.fingerprint},
+        {**settings, "rules": 1},
+        lambda place: write_shards(layout.formatted, place, shape, workers),
+        versions("syntok"),
+    )
+
+
+def versions(*packages: str) -> Dict[str, str]:
+    """What a stage is made with, for the record."""
+    from importlib.metadata import version
+
+    return {package: version(package) for package in packages}
 
 
 def write_shards(
@@ -69,30 +100,60 @@ def write_shards(
     names = [shape.layout.shard_name(split, n) for split in SPLITS for n in range(shape.shards)]
     for split in SPLITS:
         (output / split).mkdir(parents=True)
-    streams = {name: (output / name).open("w", encoding="utf-8", newline="\n") for name in names}
-    with formatted.open(encoding="utf-8", newline="\n") as lines:
-        texts = [line.strip() for line in lines if line.strip()]
-    sentences = 0
-    try:
-        for text, found in zip(texts, in_processes(sentences_of, texts, workers)):
-            split, number = sharder.place(len(text))
-            streams[shape.layout.shard_name(split, number)].write("\n".join(found) + "\n\n")
-            sentences += len(found)
+    sentences = articles = 0
+    progress = Progress("articles to sentences")
+    with contextlib.ExitStack() as files:
+        streams = {
+            name: files.enter_context((output / name).open("w", encoding="utf-8", newline="\n"))
+            for name in names
+        }
+        lines = files.enter_context(formatted.open(encoding="utf-8", newline="\n"))
+        for found in in_processes(_sentences_of_each, _batches(lines), workers):
+            for size, text, count in found:
+                split, number = sharder.place(size)
+                streams[shape.layout.shard_name(split, number)].write(text)
+                sentences += count
+            articles += len(found)
+            progress.more(len(found))
         for stream in streams.values():
             stream.flush()
             os.fsync(stream.fileno())
-    finally:
-        for stream in streams.values():
-            stream.close()
+    progress.end()
     empty = [name for name in names if not (output / name).stat().st_size]
     if empty:
         raise DataDamaged(
             f"{len(empty)} of {len(names)} files of text would be empty",
             where=formatted,
-            why=f"it has {len(texts)} articles",
+            why=f"it has {articles} articles",
             next_step="ask for fewer files with --shards",
         )
-    return {"sentences": sentences, "articles": len(texts), "files": len(names)}
+    return {"sentences": sentences, "articles": articles, "files": len(names)}
+
+
+def _batches(lines: Iterable[str]) -> Iterator[List[str]]:
+    """The articles of some megabytes of text at a time."""
+    texts: List[str] = []
+    size = 0
+    for line in lines:
+        text = line.strip()
+        if text:
+            texts.append(text)
+            size += len(text)
+        if size > _CHARACTERS_AT_ONCE:
+            yield texts
+            texts, size = [], 0
+    if texts:
+        yield texts
+
+
+def _sentences_of_each(texts: Sequence[str]) -> List[Tuple[int, str, int]]:
+    """For each article its characters, its sentences as they stand in a shard, and their number."""
+    found = []
+    for text in texts:
+        sentences = sentences_of(text)
+        if sentences:
+            found.append((len(text), "\n".join(sentences) + "\n\n", len(sentences)))
+    return found
 
 
 def read_documents(shard: Path) -> List[List[str]]:
@@ -108,51 +169,65 @@ def read_documents(shard: Path) -> List[List[str]]:
     return [document for document in documents if document]
 
 
-class _ShardJob(NamedTuple):
+class _Job(NamedTuple):
     text: Path
-    vocabulary: Path
-    output: Path
     name: str
-    settings: RecordSettings
+    vocabulary: Path
+    lowercase: bool
+    settings: Tuple[RecordSettings, ...]
 
 
-def write_records_of_shards(
-    layout: DataLayout, output: Path, shards: int, settings: RecordSettings, workers: int
-) -> Dict[str, int]:
-    """One file of records for each file of text, training and test.
+def records_stage(
+    layout: DataLayout, text: Manifest, vocabulary: Vocabulary, settings: Sequence[RecordSettings]
+) -> PartsStage:
+    """The stage that makes records of all lengths from each file of text, tokenized once.
 
-    Raises:
-        DataDamaged: the vocabulary is none, or a file of text gives no record.
+    Args:
+        layout: the data directory.
+        text: the manifest of the files of text.
+        vocabulary: what to tokenize with.
+        settings: one for each length.
     """
-    read_vocabulary(layout.vocab)
-    jobs = []
+    outputs = [
+        Output(
+            f"records {each.seq_len}",
+            layout.tfrecord(each.seq_len),
+            {**each._asdict(), "lowercase": vocabulary.lowercase, "rules": RULES},
+        )
+        for each in settings
+    ]
+    parts = []
     for split in SPLITS:
-        (output / split).mkdir(parents=True)
-        for number in range(shards):
-            name = layout.record_name(split, number)
-            text = layout.sharded / layout.shard_name(split, number)
-            jobs.append(_ShardJob(text, layout.vocab, output / name, name, settings))
-    counts = list(in_processes(_write_shard, jobs, workers))
-    for job, count in zip(jobs, counts):
+        numbers = sum(name.startswith(f"{split}/") for name in text.outputs)
+        for number in range(numbers):
+            source, name = layout.shard_name(split, number), layout.record_name(split, number)
+            job = _Job(layout.sharded / source, name, vocabulary.path, vocabulary.lowercase,
+                       tuple(settings))  # fmt: skip
+            inputs = {"text": text.outputs[source]["sha256"], "vocab.txt": vocabulary.sha256}
+            parts.append(Part(f"{split} {number}", inputs, (name,) * len(settings), job))
+    inputs = {"sentences": text.fingerprint, "vocab.txt": vocabulary.sha256}
+    return PartsStage(
+        "records", outputs, inputs, parts, _write_records, versions("tokenizers", "numpy")
+    )
+
+
+def _write_records(job: _Job, paths: Sequence[Path]) -> List[Dict[str, int]]:
+    pieces = _word_pieces(job.vocabulary, job.lowercase)
+    text = tokenize(job.text, pieces)
+    split = job.name.partition("/")[0]
+    counts = []
+    for path, settings in zip(paths, job.settings):
+        shape = Shape(settings.seq_len, settings.max_predictions, settings.duplicates,
+                      settings.whole_words)  # fmt: skip
+        seed = (settings.seed, settings.seq_len, job.name)
+        count = write_records(path, records(text, pieces, shape, seed))
         if not count:
             raise DataDamaged("no record can be made of this text", where=job.text,
                               next_step="ask for fewer files with --shards")  # fmt: skip
-    return {
-        "records": sum(counts),
-        "training_records": sum(counts[:shards]),
-        "test_records": sum(counts[shards:]),
-        "files": len(jobs),
-    }
-
-
-def _write_shard(job: _ShardJob) -> int:
-    pieces = _word_pieces(job.vocabulary)
-    settings = job.settings
-    shape = Shape(settings.seq_len, settings.max_predictions, settings.duplicates)
-    seed = (settings.seed, settings.seq_len, job.name)
-    return write_records(job.output, records(tokenize(job.text, pieces), pieces, shape, seed))
+        counts.append({"records": count, f"{split}_records": count})
+    return counts
 
 
 @lru_cache(maxsize=1)
-def _word_pieces(vocabulary: Path) -> WordPieces:
-    return WordPieces(read_vocabulary(vocabulary))
+def _word_pieces(vocabulary: Path, lowercase: bool) -> WordPieces:
+    return WordPieces(read_vocabulary(vocabulary), lowercase=lowercase)

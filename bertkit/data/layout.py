@@ -65,6 +65,11 @@ class DataLayout:
         return self.root / "vocab" / "uncased" / "vocab.txt"
 
     @property
+    def extracted(self) -> Path:
+        """The directory of one corpus' articles, as WikiExtractor writes them."""
+        return self.root / "extracted" / self.corpus
+
+    @property
     def formatted(self) -> Path:
         """One article a line, an empty line after each."""
         name = f"{self.corpus}_one_article_per_line.txt"

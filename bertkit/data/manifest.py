@@ -96,7 +96,7 @@ def carry_out(stage: Stage, layout: DataLayout) -> Tuple[Manifest, bool]:
         if intent is not None and stage.output.exists() and _outputs(stage) == intent.outputs:
             # Killed between rename and manifest, and asked for something else since: that these
             # files are bertkit's must be known until they are replaced.
-            _write_manifest(final, intent, stage)
+            write_manifest(final, intent, stage.made_with)
         shutil.rmtree(str(place), ignore_errors=True)
         place.mkdir(parents=True)
         counts = stage.build(tree)
@@ -104,7 +104,7 @@ def carry_out(stage: Stage, layout: DataLayout) -> Tuple[Manifest, bool]:
         outputs = _files_of(tree, described)
         intent = Manifest(stage.name, stage.inputs, stage.settings, counts, outputs)
         _sync_tree(tree)
-        _write_manifest(intent_file, intent, stage)
+        write_manifest(intent_file, intent, stage.made_with)
         stage.output.parent.mkdir(parents=True, exist_ok=True)
         if stage.beside is not None and stage.beside.exists():
             stage.beside.unlink()
@@ -114,7 +114,7 @@ def carry_out(stage: Stage, layout: DataLayout) -> Tuple[Manifest, bool]:
         tree.replace(stage.output)
         sync_directory(stage.output.parent)
         _place_beside(stage, place)
-    _write_manifest(final, intent, stage)
+    write_manifest(final, intent, stage.made_with)
     shutil.rmtree(str(place), ignore_errors=True)
     return intent, False
 
@@ -135,9 +135,9 @@ def _sync_tree(tree: Path) -> None:
             sync_directory(directory)
 
 
-def _write_manifest(path: Path, manifest: Manifest, stage: Stage) -> None:
-    made_with = {"bertkit": __version__, **stage.made_with}
-    write_json(path, {**manifest._asdict(), "made_with": made_with})
+def write_manifest(path: Path, manifest: Manifest, made_with: Dict[str, str]) -> None:
+    """Write *manifest*, with the versions that its files were *made_with* for the record."""
+    write_json(path, {**manifest._asdict(), "made_with": {"bertkit": __version__, **made_with}})
 
 
 def _fits(manifest: Manifest, stage: Stage) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from pathlib import Path
 from typing import Callable, Dict, List, NamedTuple, Optional
 
@@ -12,19 +10,20 @@ from bertkit.data.chance import seeded
 from bertkit.data.corpus import (
     CorpusShards,
     RecordSettings,
+    Vocabulary,
+    format_stage,
     read_documents,
-    write_one_article_per_line,
-    write_records_of_shards,
-    write_shards,
+    records_stage,
+    shard_stage,
 )
+from bertkit.data.extraction import extraction
 from bertkit.data.layout import PREDICTIONS, DataLayout
-from bertkit.data.manifest import Manifest, Stage, carry_out, finished
+from bertkit.data.manifest import Stage
+from bertkit.data.parts import PartsStage
+from bertkit.data.pipeline import Done, Known, Maker, carry_out_all, look_at_all
 from bertkit.data.tokens import UNCASED_SHA256
 from bertkit.data.workers import cores
-from bertkit.errors import EnvironmentUnfit
-from bertkit.files import exclusive, write_atomic
-
-log = logging.getLogger("bertkit.data")
+from bertkit.files import write_atomic
 
 #: below this many files a rank of eight would have none
 LEAST_SHARDS = 8
@@ -40,24 +39,11 @@ NOTE = (
 )
 
 
-class Done(NamedTuple):
-    """One stage of the sample as it stands at the end."""
-
-    stage: str
-    output: Path
-    state: str  # "made", "was there", or with a dry run "would be made"
-    counts: Dict[str, int]
-
-
 class _Context(NamedTuple):
     layout: DataLayout
     shards: int
     seed: int
     workers: int
-
-
-# A stage is known when those before it are done: its inputs are their sums.
-_Known = Dict[str, Manifest]
 
 
 def make_sample(
@@ -87,107 +73,38 @@ def make_sample(
     context = _Context(DataLayout(root), shards, seed, workers or cores())
     makers = _makers(context, dump, vocabulary)
     if dry_run:
-        return _looked_at(makers)
-    try:
-        with exclusive(context.layout.lock, purpose=f"bertkit data sample --data {root}"):
-            return _carried_out(makers, context.layout)
-    except OSError as error:
-        raise EnvironmentUnfit(
-            "the sample cannot be written",
-            where=error.filename or root,
-            why=error.strerror or str(error),
-            next_step="give a directory with room that you may write to with --data",
-        ) from None
+        return look_at_all(makers, context.layout)
+    return carry_out_all(makers, context.layout, context.workers)
 
 
-def _carried_out(makers: List[Callable[[_Known], Stage]], layout: DataLayout) -> List[Done]:
-    known: _Known = {}
-    results = []
-    for maker in makers:
-        stage = maker(known)
-        started = time.monotonic()
-        manifest, was_there = carry_out(stage, layout)
-        known[stage.name] = manifest
-        if not was_there:
-            _log_progress(stage.name, manifest.counts, time.monotonic() - started)
-        results.append(
-            Done(stage.name, stage.output, "was there" if was_there else "made", manifest.counts)
-        )
-    return results
-
-
-def _looked_at(makers: List[Callable[[_Known], Stage]]) -> List[Done]:
-    known: _Known = {}
-    results = []
-    for maker in makers:
-        try:
-            stage = maker(known)
-        except KeyError:  # reads what is not made yet
-            stage = maker(_Unknown(known))
-        manifest = finished(stage)
-        if manifest is not None:
-            known[stage.name] = manifest
-        state = "was there" if manifest else "would be made"
-        results.append(Done(stage.name, stage.output, state, manifest.counts if manifest else {}))
-    return results
-
-
-class _Unknown(Dict[str, Manifest]):
-    """Stands for stages that are not done: nothing that reads them can be done either."""
-
-    def __missing__(self, name: str) -> Manifest:
-        return Manifest(name, {}, {}, {}, {})
-
-
-def _log_progress(name: str, counts: Dict[str, int], seconds: float) -> None:
-    told = ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in counts.items())
-    what, most = max(counts.items(), key=lambda item: item[1])
-    rate = f" ({most / max(seconds, 1e-9):,.0f} {what.replace('_', ' ')}/s)" if most > 999 else ""
-    log.info("%s: %s in %.1f s%s", name, told, seconds, rate)
-
-
-def _makers(context: _Context, dump: Path, vocabulary: bytes) -> List[Callable[[_Known], Stage]]:
+def _makers(context: _Context, dump: Path, vocabulary: bytes) -> List[Maker]:
     layout, seed = context.layout, context.seed
 
-    def vocab(_: _Known) -> Stage:
+    def vocab(_: Known) -> Stage:
         return Stage(
             "vocabulary", layout.vocab.parent, {"vocab.txt": UNCASED_SHA256}, {"lowercase": True},
             lambda place: _write_vocabulary(place, vocabulary),
         )  # fmt: skip
 
-    def formatted(_: _Known) -> Stage:
-        return Stage(
-            "articles", layout.formatted, {"dump": sources.DUMP_SHA256}, {"rules": 1},
-            lambda place: write_one_article_per_line(dump, place),
-        )  # fmt: skip
+    def extracted(_: Known) -> PartsStage:
+        return extraction(layout, dump, None, sources.DUMP_SHA256)
 
-    def sharded(known: _Known) -> Stage:
-        settings = {"shards": context.shards, "test_fraction": TEST_FRACTION, "seed": seed}
+    def articles(known: Known) -> Stage:
+        return format_stage(layout, known["extracted"])
+
+    def sentences(known: Known) -> Stage:
         shape = CorpusShards(layout, context.shards, TEST_FRACTION, seed)
-        return Stage(
-            "sentences", layout.sharded, {"articles": known["articles"].fingerprint},
-            {**settings, "rules": 1},
-            lambda place: write_shards(layout.formatted, place, shape, context.workers),
-            _versions("syntok"),
-        )  # fmt: skip
+        return shard_stage(shape, known["articles"], context.workers)
 
-    def records(seq_len: int) -> Callable[[_Known], Stage]:
-        def maker(known: _Known) -> Stage:
-            settings = RecordSettings(seq_len, PREDICTIONS[seq_len], DUPLICATES, seed)
-            return Stage(
-                f"records {seq_len}", layout.tfrecord(seq_len),
-                {"sentences": known["sentences"].fingerprint, "vocab.txt": UNCASED_SHA256},
-                {**settings._asdict(), "rules": 1},
-                lambda place: write_records_of_shards(
-                    layout, place, context.shards, settings, context.workers
-                ),
-                _versions("tokenizers"),
-            )  # fmt: skip
+    def records(known: Known) -> PartsStage:
+        settings = [
+            RecordSettings(seq_len, most, DUPLICATES, seed) for seq_len, most in PREDICTIONS.items()
+        ]
+        uncased = Vocabulary(layout.vocab, UNCASED_SHA256)
+        return records_stage(layout, known["sentences"], uncased, settings)
 
-        return maker
-
-    def task(name: str, output: Path, write: _Writer) -> Callable[[_Known], Stage]:
-        def maker(known: _Known) -> Stage:
+    def task(name: str, output: Path, write: _Writer) -> Callable[[Known], Stage]:
+        def maker(known: Known) -> Stage:
             return Stage(
                 name, output, {"sentences": known["sentences"].fingerprint},
                 {"seed": seed, "rules": 1},
@@ -198,9 +115,10 @@ def _makers(context: _Context, dump: Path, vocabulary: bytes) -> List[Callable[[
 
     return [
         vocab,
-        formatted,
-        sharded,
-        *[records(seq_len) for seq_len in PREDICTIONS],
+        extracted,
+        articles,
+        sentences,
+        records,
         task("MRPC", layout.mrpc, glue.write_mrpc),
         task("SQuAD", layout.squad, squad.write_squad),
     ]
@@ -225,9 +143,3 @@ def _documents(context: _Context) -> Dict[str, List[List[str]]]:
         ]
         for split in ("training", "test")
     }
-
-
-def _versions(*packages: str) -> Dict[str, str]:
-    from importlib.metadata import version
-
-    return {package: version(package) for package in packages}

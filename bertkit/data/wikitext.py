@@ -9,8 +9,9 @@ from __future__ import annotations
 import bz2
 import html
 import re
+from io import BytesIO
 from pathlib import Path
-from typing import Dict, Iterator, List, NamedTuple, Tuple
+from typing import IO, Dict, Iterable, Iterator, List, NamedTuple, Tuple
 from xml.etree import ElementTree
 
 from bertkit.errors import DataDamaged
@@ -50,6 +51,7 @@ _CLOSES = {"]]": "[[", "}}": "{{", "|}": "{|"}
 class Article(NamedTuple):
     """One page of the encyclopedia."""
 
+    number: str
     title: str
     paragraphs: List[str]
 
@@ -62,20 +64,37 @@ def articles(dump: Path) -> Iterator[Article]:
     """
     try:
         with bz2.open(dump, "rb") as stream:
-            for title, wikitext in _pages(stream):
-                paragraphs = plain_text(wikitext)
-                if paragraphs:
-                    yield Article(title, paragraphs)
+            yield from _with_text(_pages(stream))
     except (OSError, EOFError, ElementTree.ParseError) as error:
         raise DataDamaged(
             "the dump cannot be read", where=dump, why=str(error), next_step="fetch it again"
         ) from None
 
 
-def _pages(stream: bz2.BZ2File) -> Iterator[Tuple[str, str]]:
-    """Title and wikitext of each page of the main namespace that is no redirect."""
+def articles_in(xml: bytes) -> Iterator[Article]:
+    """The articles that have text in ``<page>`` elements without anything around them.
+
+    Raises:
+        ElementTree.ParseError: it is not that.
+    """
+    # The last stream of a dump also closes what its first one opened.
+    closing = xml.rstrip()
+    if closing.endswith(b"</mediawiki>"):
+        xml = closing[: -len(b"</mediawiki>")]
+    yield from _with_text(_pages(BytesIO(b"<mediawiki>" + xml + b"</mediawiki>")))
+
+
+def _with_text(pages: Iterable[Tuple[str, str, str]]) -> Iterator[Article]:
+    for number, title, wikitext in pages:
+        paragraphs = plain_text(wikitext)
+        if paragraphs:
+            yield Article(number, title, paragraphs)
+
+
+def _pages(stream: IO[bytes]) -> Iterator[Tuple[str, str, str]]:
+    """Number, title and wikitext of each page of the main namespace that is no redirect."""
     root = None
-    title = namespace = text = ""
+    number = title = namespace = text = ""
     redirect = False
     for event, element in ElementTree.iterparse(stream, events=("start", "end")):
         if root is None:
@@ -87,14 +106,16 @@ def _pages(stream: bz2.BZ2File) -> Iterator[Tuple[str, str]]:
             title = element.text or ""
         elif name == "ns":
             namespace = element.text or ""
+        elif name == "id":
+            number = number or element.text or ""  # those of the revision and its author follow
         elif name == "redirect":
             redirect = True
         elif name == "text":
             text = element.text or ""
         elif name == "page":
             if namespace in ("", "0") and not (redirect or text[:9].upper() == "#REDIRECT"):
-                yield title, text
-            title = namespace = text = ""
+                yield number, title, text
+            number = title = namespace = text = ""
             redirect = False
             root.clear()  # else all pages would stay in memory
 

@@ -40,7 +40,7 @@ def test_an_unwritable_place_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     done = bertkit("sample", "--data", tmp_path / "file" / "below")
     assert done.returncode == 3
-    assert "the sample cannot be written" in done.stderr
+    assert "the data cannot be written" in done.stderr
     assert str(tmp_path / "file") in done.stderr
     assert "Traceback" not in done.stderr
 

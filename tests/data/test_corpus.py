@@ -5,14 +5,18 @@ import pytest
 from bertkit.data.corpus import (
     CorpusShards,
     RecordSettings,
+    Vocabulary,
     read_documents,
-    write_one_article_per_line,
-    write_records_of_shards,
+    records_stage,
+    shard_stage,
     write_shards,
 )
 from bertkit.data.layout import SPLITS, DataLayout
+from bertkit.data.manifest import Manifest, carry_out
+from bertkit.data.parts import carry_out_parts
 from bertkit.data.tfrecord import read_records
 from bertkit.errors import DataDamaged
+from bertkit.files import sha256_of
 
 from .conftest import bytes_below
 
@@ -29,19 +33,27 @@ def layout(tmp_path, sample):
     return small
 
 
+def made(layout, workers, *lengths):
+    """The manifests of records that are made of the layout's articles."""
+    articles = Manifest("articles", {}, {}, {}, {"": {"sha256": sha256_of(layout.formatted)}})
+    text, _ = carry_out(shard_stage(CorpusShards(layout, 3, 0.3, 1), articles, workers), layout)
+    settings = [RecordSettings(length, 10, 2, 1) for length in lengths]
+    vocabulary = Vocabulary(layout.vocab, sha256_of(layout.vocab))
+    carried = carry_out_parts(records_stage(layout, text, vocabulary, settings), layout, workers)
+    return carried.manifests
+
+
 def test_the_number_of_processes_changes_no_byte(layout):
     results = []
     for workers in (1, 2, 5):
-        shape = CorpusShards(layout, 3, 0.3, 1)
-        place = layout.root / f"with {workers}"
-        write_shards(layout.formatted, place / "text", shape, workers)
-        if workers == 1:
-            layout.sharded.parent.mkdir()
-            write_shards(layout.formatted, layout.sharded, shape, workers)
-        settings = RecordSettings(64, 10, 2, 1)
-        write_records_of_shards(layout, place / "records", 3, settings, workers)
-        results.append(bytes_below(place))
-    assert len(results[0]) == 12
+        place = DataLayout(layout.root / f"with {workers}")
+        place.formatted.parent.mkdir(parents=True)
+        place.formatted.write_bytes(layout.formatted.read_bytes())
+        place.vocab.parent.mkdir(parents=True)
+        place.vocab.write_bytes(layout.vocab.read_bytes())
+        made(place, workers, 64)
+        results.append(bytes_below(place.root))
+    assert sum("tfrecord" in name for name in results[0]) == 7  # six files and a manifest
     assert all(results[0].values())
     assert results[0] == results[1] == results[2]
 
@@ -66,28 +78,22 @@ def letters_of(text):
 
 
 def test_the_counts_are_those_of_the_files(layout):
-    write_shards(layout.formatted, layout.sharded, CorpusShards(layout, 3, 0.3, 1), 1)
-    place = layout.root / "records"
-    counts = write_records_of_shards(layout, place, 3, RecordSettings(64, 10, 1, 1), 1)
-    there = {
-        split: sum(1 for path in (place / split).iterdir() for _ in read_records(path))
-        for split in SPLITS
-    }
-    assert counts == {
-        "records": sum(there.values()), "training_records": there["training"],
-        "test_records": there["test"], "files": 6,
-    }  # fmt: skip
+    for manifest, length in zip(made(layout, 1, 64, 32), (64, 32)):
+        there = {
+            split: sum(
+                1
+                for path in (layout.tfrecord(length) / split).iterdir()
+                for _ in read_records(path)
+            )
+            for split in SPLITS
+        }
+        assert manifest.counts == {
+            "records": sum(there.values()), "training_records": there["training"],
+            "test_records": there["test"], "files": 6,
+        }  # fmt: skip
 
 
 def test_more_files_than_articles_are_refused(layout):
     with pytest.raises(DataDamaged, match="would be empty") as caught:
         write_shards(layout.formatted, layout.sharded, CorpusShards(layout, 30, 0.3, 1), 1)
     assert "--shards" in str(caught.value)
-
-
-def test_a_dump_without_articles_is_an_error_and_not_an_empty_file(tmp_path):
-    import bz2
-
-    (tmp_path / "dump.bz2").write_bytes(bz2.compress(b"<mediawiki></mediawiki>"))
-    with pytest.raises(DataDamaged, match="no article"):
-        write_one_article_per_line(tmp_path / "dump.bz2", tmp_path / "out.txt")

@@ -1,0 +1,133 @@
+"""``bertkit data wiki``: from a dump of Wikipedia to records, stage by stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Dict, List, NamedTuple, Optional, Union
+
+from bertkit.data.corpus import (
+    CorpusShards,
+    RecordSettings,
+    Vocabulary,
+    format_stage,
+    records_stage,
+    shard_stage,
+)
+from bertkit.data.extraction import extraction
+from bertkit.data.layout import PREDICTIONS, DataLayout
+from bertkit.data.manifest import Stage
+from bertkit.data.parts import PartsStage
+from bertkit.data.pipeline import Done, Known, Maker, carry_out_all, look_at_all
+from bertkit.data.shares import Share
+from bertkit.data.tokens import read_vocabulary
+from bertkit.data.upstream_records import upstream_records_stage
+from bertkit.errors import EnvironmentUnfit
+from bertkit.files import sha256_of
+
+#: in order; the download comes before them
+STAGES = ("extract", "format", "shard", "records")
+
+_Step = Union[Stage, PartsStage]
+
+
+@dataclass(frozen=True)
+class Text:
+    """A dump on disk: ``index`` is None where it is one bz2 stream."""
+
+    dump: Path
+    index: Optional[Path]
+    sha256: str
+
+
+class Wanted(NamedTuple):
+    """What is to be made of a dump.
+
+    Attributes:
+        until: the last of ``STAGES``.
+        shards: files of training records, and as many of test records.
+        test_fraction: of the text, held out.
+        duplicates: how often each article is gone through, each time masked anew.
+        seed: decides all that is random.
+        lowercase: the vocabulary is uncased.
+        whole_words: mask all pieces of a word or none.
+        vocabulary: instead of the data directory's own.
+        repo: the checkout whose script makes the records; None: bertkit does.
+    """
+
+    until: str
+    shards: int
+    test_fraction: float
+    duplicates: int
+    seed: int
+    lowercase: bool
+    whole_words: bool
+    vocabulary: Optional[Path]
+    repo: Optional[Path]
+
+
+def make_wiki(
+    layout: DataLayout, text: Text, wanted: Wanted, workers: int, share: Share
+) -> List[Done]:
+    """Make what is not there yet; gives all stages in order.
+
+    Raises:
+        EnvironmentUnfit: a library, a vocabulary or room is missing.
+        DataDamaged: the dump is damaged or has no article.
+        BertkitError: files that bertkit did not make are in the way.
+    """
+    return carry_out_all(_makers(layout, text, wanted, workers), layout, workers, share)
+
+
+def look_at_wiki(layout: DataLayout, text: Text, wanted: Wanted) -> List[Done]:
+    """What is done and what would be made; nothing is changed."""
+    return look_at_all(_makers(layout, text, wanted, 1), layout)
+
+
+def _makers(layout: DataLayout, text: Text, wanted: Wanted, workers: int) -> List[Maker]:
+    def extract(_: Known) -> _Step:
+        return extraction(layout, text.dump, text.index, text.sha256)
+
+    def formatted(known: Known) -> _Step:
+        return format_stage(layout, known["extracted"])
+
+    def shard(known: Known) -> _Step:
+        shape = CorpusShards(layout, wanted.shards, wanted.test_fraction, wanted.seed)
+        return shard_stage(shape, known["articles"], workers)
+
+    def records(known: Known) -> _Step:
+        vocabulary = vocabulary_of(layout, wanted)
+        settings = [
+            RecordSettings(seq_len, most, wanted.duplicates, wanted.seed, wanted.whole_words)
+            for seq_len, most in PREDICTIONS.items()
+        ]
+        if wanted.repo is not None:
+            sentences = known["sentences"]
+            return upstream_records_stage(wanted.repo, layout, sentences, vocabulary, settings)
+        return records_stage(layout, known["sentences"], vocabulary, settings)
+
+    steps: Dict[str, Callable[[Known], _Step]] = dict(
+        zip(STAGES, (extract, formatted, shard, records))
+    )
+    if wanted.until == STAGES[-1]:
+        vocabulary_of(layout, wanted)  # hours of work come before it is read
+    return [steps[name] for name in STAGES[: STAGES.index(wanted.until) + 1]]
+
+
+def vocabulary_of(layout: DataLayout, wanted: Wanted) -> Vocabulary:
+    """The vocabulary to make records with, looked at.
+
+    Raises:
+        EnvironmentUnfit: there is none.
+        DataDamaged: it is none of BERT's.
+    """
+    path = wanted.vocabulary or layout.vocab
+    if not path.exists():
+        raise EnvironmentUnfit(
+            "there is no vocabulary",
+            where=path,
+            next_step=f"bertkit data pretrained --data {layout.root} brings one; "
+            "or name your own: --vocab FILE",
+        )
+    read_vocabulary(path)
+    return Vocabulary(path, sha256_of(path), wanted.lowercase)
