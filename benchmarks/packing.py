@@ -1,7 +1,8 @@
 """``bertkit data pack`` beside upstream's packer: the same records, the same cores, in turn.
 
-Then ten times the records, for the memory, and the plan for lengths alone: BERTKIT_LENGTHS names a
-file of lines ``length,sequences``, such as the histogram of Wikipedia at 512 tokens.
+Then the memory for ten times the records beside that for one time, and the plan for lengths alone:
+BERTKIT_LENGTHS names a file of lines ``length,sequences``, such as the histogram of Wikipedia at
+512 tokens.
 
 BERTKIT_BENCH_TOKENS (128) and BERTKIT_BENCH_RECORDS (60000) say how long and how many records are.
 """
@@ -31,6 +32,7 @@ RELEASE = "1.13.0"
 REPEATS = 2
 FILES = 8
 MORE = 10
+SMALL_WINDOW = 5000
 
 _PACKER = "TensorFlow/nlp/bert/data_preprocessing/pack_pretraining_data_tfrec.py"
 
@@ -54,12 +56,7 @@ def run() -> Table:
         source = scratch / "records"
         _make_records(source, records, tokens)
         _measure_packers(table, scratch, source, tokens)
-        many = scratch / "many"
-        many.mkdir()
-        for path in source.iterdir():
-            for copy in range(MORE):
-                os.link(path, many / f"{copy}-{path.name}")
-        _measure_memory(table, scratch, many)
+        _measure_memory(table, scratch, source)
     if histogram is None:
         table.notes.append("no plan for a histogram: BERTKIT_LENGTHS names no file")
     else:
@@ -92,11 +89,19 @@ def _measure_packers(table: Table, scratch: Path, source: Path, tokens: int) -> 
         table.notes.append(f"bertkit packs {rates[1] / rates[0]:.1f} times as fast as upstream")
 
 
-def _measure_memory(table: Table, scratch: Path, many: Path) -> None:
-    output = scratch / "packs" / "training"
-    taken = _native(many, output)
-    told = json.loads(output.with_name("training_metadata.json").read_text())
-    _add_row(table, f"bertkit data pack, {MORE} times as much", [taken], told)
+def _measure_memory(table: Table, scratch: Path, source: Path) -> None:
+    """The memory for these records and for more, in windows of which even these fill several."""
+    many = scratch / "many"
+    many.mkdir()
+    for path in source.iterdir():
+        for copy in range(MORE):
+            os.link(path, many / f"{copy}-{path.name}")
+    for way, records in (("in small windows", source), (f"and {MORE} times as much", many)):
+        output = scratch / "packs" / "training"
+        taken = _native(records, output, "--window", str(SMALL_WINDOW))
+        told = json.loads(output.with_name("training_metadata.json").read_text())
+        _add_row(table, f"  {way}", [taken], told)
+        shutil.rmtree(str(output.parent))
 
 
 def _add_row(table: Table, way: str, taken: List[Taken], told: Dict[str, Any]) -> None:
@@ -111,8 +116,8 @@ def _add_row(table: Table, way: str, taken: List[Taken], told: Dict[str, Any]) -
     )  # fmt: skip
 
 
-def _native(source: Path, output: Path) -> Taken:
-    command = ["data", "pack", str(source), "--output", str(output), "--quiet"]
+def _native(source: Path, output: Path, *more: str) -> Taken:
+    command = ["data", "pack", str(source), "--output", str(output), "--quiet", *more]
     return measured([sys.executable, "-m", "bertkit", *command])
 
 
