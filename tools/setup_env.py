@@ -232,10 +232,7 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
 
 def build_horovod(environment: Environment, mpi: str, steps: Steps) -> Path:
     """The Horovod wheel for this Python, TensorFlow and MPI: from the cache, or built now."""
-    built_for = f"{HOROVOD} {TENSORFLOW} {version_of(environment.python)} {mpi} "
-    built_for += f"{platform.machine()} {'-'.join(platform.libc_ver())}"
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    shelf = cache / "bertkit" / "horovod" / hashlib.sha256(built_for.encode()).hexdigest()[:16]
+    shelf = horovod_shelf(environment.python, mpi)
     found = sorted(shelf.glob("horovod-*.whl"))
     if found:
         steps.skip(f"Horovod {HOROVOD}: built before, taken from {shelf}")
@@ -269,6 +266,18 @@ def build_horovod(environment: Environment, mpi: str, steps: Steps) -> Path:
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return sorted(shelf.glob("horovod-*.whl"))[0]
+
+
+def horovod_shelf(python: str, mpi: str) -> Path:
+    """Where the Horovod wheel for this Python, TensorFlow and MPI is kept."""
+    built_for = f"{HOROVOD} {TENSORFLOW} {version_of(python)} {mpi} "
+    built_for += f"{platform.machine()} {'-'.join(platform.libc_ver())}"
+    return cache() / "horovod" / hashlib.sha256(built_for.encode()).hexdigest()[:16]
+
+
+def cache() -> Path:
+    """Where what takes long is kept for all clones."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bertkit"
 
 
 def put_on_shelf(built: Path, shelf: Path) -> None:

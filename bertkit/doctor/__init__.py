@@ -36,7 +36,9 @@ def examine_machine(where: Surroundings, environ: Mapping[str, str]) -> Diagnosi
     except BertkitError as error:
         unread = error
     asked = node_ask.question(
-        modules=software.modules_of([recipe.load(job) for job in recipe.names()]),
+        modules=software.modules_of(
+            [recipe.load(job) for job in recipe.names()], lock.release if lock else None
+        ),
         output=str(where.output),
         open_devices=where.device == "hpu",
     )

@@ -21,10 +21,11 @@ _FOR_DATA = ("h5py", "six")
 _GIT_OLDEST = (2, 25)  # sparse checkouts without blobs
 
 
-def modules_of(recipes: Iterable[Recipe]) -> Tuple[str, ...]:
-    """The modules that jobs import: those of *recipes*, of every job, and of upstream's data."""
+def modules_of(recipes: Iterable[Recipe], release: Optional[str]) -> Tuple[str, ...]:
+    """The modules that jobs of *release*, else of any, import, and those of upstream's data."""
     wanted = {name for recipe in recipes for name in recipe.modules}
-    return (*ALWAYS, *sorted(wanted), "horovod", *_FOR_DATA)
+    names = (*ALWAYS, *sorted(wanted), "horovod", *_FOR_DATA)
+    return names if release is None else modules.needed_by(release, names)
 
 
 def findings(

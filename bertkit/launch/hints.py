@@ -80,6 +80,13 @@ _HINTS = (
         "the card is held by another process, or is not free yet",
         "hl-smi shows who holds it; end that process, or wait, and run the same command again",
     ),
+    # [habana] load_habana_module of habana-tensorflow 1.13.0 without a driver, as it ran here
+    Hint(
+        r"Unable to read habanalabs driver file|probably driver missing in the system",
+        "the card's driver does not answer",
+        "bertkit doctor --device hpu says what is here; a pod needs habana.ai/gaudi",
+        repeats=True,
+    ),
     # No message of Habana's is known to us: any line on huge pages that speaks of a failure.
     Hint(
         r"(?i)huge ?pages?\b.*\b(fail|not|insufficient|unable)|"

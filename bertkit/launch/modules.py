@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import re
-from typing import List, Optional, Sequence
+from typing import List, Optional, Sequence, Tuple
 
 from bertkit.errors import BertkitError, EnvironmentUnfit
 from bertkit.launch.node_facts import Facts
+from bertkit.upstream import catalogue
 
 _INSTALL = {
     "horovod": "make demo builds it for the CPU; in a Gaudi image it is habana-horovod",
     "habana_frameworks": "run this in a Gaudi image, or take --device cpu",
 }
+#: the first release whose scripts import a module; the others have always been
+_SINCE = {"habana_frameworks": "1.0.0", "scipy": "1.5.0", "tensorboard": "0.14.0"}
 _OTHER_RELEASE = (
     "take the image or the checkout of the other's release: "
     "bertkit prepare-repo --synapse-version X.Y.Z --dest NEW_DIRECTORY"
 )
+
+
+def needed_by(release: str, names: Sequence[str]) -> Tuple[str, ...]:
+    """Of the modules *names* those that the scripts of *release* import."""
+    return tuple(
+        name
+        for name in names
+        if name not in _SINCE or catalogue.numbers(release) >= catalogue.numbers(_SINCE[name])
+    )
 
 
 def problems(

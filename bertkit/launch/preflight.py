@@ -8,7 +8,7 @@ from typing import List, Mapping, Optional
 
 from bertkit.errors import BertkitError, DataDamaged, EnvironmentUnfit, PatchMisfit, UsageProblem
 from bertkit.launch import checkpoint as checkpoints
-from bertkit.launch import node_ask, node_fitness, record
+from bertkit.launch import modules, node_ask, node_fitness, record
 from bertkit.launch.node_facts import Facts
 from bertkit.launch.plan import RUN_DIRECTORY, Plan, Request
 from bertkit.upstream import catalogue
@@ -103,6 +103,8 @@ def question(
     *probe* is a file to look for in the output directory.
     """
     names = ALWAYS + request.recipe.modules + (("horovod",) if plan.ranks > 1 else ())
+    if lock is not None:
+        names = modules.needed_by(lock.release, names)
     return node_ask.question(
         directory=plan.working_directory,  # where the ranks start
         repo=None if lock is None else str(request.repo),

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from pathlib import Path
 from typing import Dict, Set
 
 import pytest
 
 from bertkit.errors import UsageProblem
-from bertkit.launch import recipe, script_flags
+from bertkit.launch import modules, recipe, script_flags
 from bertkit.launch.job import assemble, name_of
+from bertkit.launch.preflight import ALWAYS
 from bertkit.prepare import prepare
-from bertkit.upstream.catalogue import load, with_bert
+from bertkit.resources import shipped
+from bertkit.upstream.catalogue import load, numbers, with_bert
 from bertkit.upstream.checkout import differing, fetch
 from bertkit.upstream.lock import differences, read_lock
 from bertkit.upstream.scan import scan
 from bertkit.upstream.source import checked
+from tests.imports_of import imports_of
 
 pytestmark = pytest.mark.real
 
@@ -40,6 +44,40 @@ def test_the_catalogue_is_what_the_repository_has(release, upstream_url, tmp_pat
         if path.suffix in (".py", ".sh", ".json") or path.name == "requirements.txt"
     }
     assert catalogued <= set(release.files)
+    if numbers(release.version) >= (0, 14, 0):  # before, upstream's scripts lay elsewhere
+        for job in recipe.names():
+            compare_modules(tmp_path, release.version, recipe.load(job))
+
+
+def compare_modules(tree, version, job):
+    """What *job*'s script imports is what a preflight looks for, and a CPU run has it."""
+    imported = imports_of(tree, job.script)
+    packages = {module.split(".")[0] for module, _ in imported}
+    looked_for = set(modules.needed_by(version, ALWAYS + job.modules))
+    assert looked_for - packages <= {"dllogger"}, job.job
+    # TensorFlow brings these, and Horovod is looked for where there are several ranks.
+    brought = {"absl", "numpy", "six", "horovod", "__future__"}
+    brought |= set(getattr(sys, "stdlib_module_names", packages))  # Python 3.10 and newer
+    assert packages - looked_for <= brought, job.job
+    ours = {each for each in imported if each[0].split(".")[0] == "habana_frameworks"}
+    assert names_that_the_stand_in_lacks(ours) == []
+
+
+def names_that_the_stand_in_lacks(names):
+    """Of what upstream imports of Habana's at its start, what a CPU run has nothing for."""
+    lacking = []
+    for module, name in sorted(names, key=str):
+        place = (shipped("launchers") / "cpu").joinpath(*module.split("."))
+        source = (
+            place.with_suffix(".py")
+            if place.with_suffix(".py").is_file()
+            else place / "__init__.py"
+        )
+        defined = source.read_text() if source.is_file() else ""
+        is_module = name is None or (place / f"{name}.py").is_file()
+        if not defined or not (is_module or f"def {name}(" in defined):
+            lacking.append(f"{module}.{name}")
+    return lacking
 
 
 @RELEASES
