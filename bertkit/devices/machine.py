@@ -12,6 +12,8 @@ from typing import Dict, List, Optional, Sequence, Set, Tuple
 #: that mount a host's trees elsewhere.
 SYSTEM_ROOT_VARIABLE = "BERTKIT_SYSTEM_ROOT"
 
+_HABANA_VENDOR = "0x1da3"  # its PCI vendor id
+
 #: HPUs in one Gaudi server, where none can be counted (facts: HLS-1 and HLS-2 have 8).
 CARDS_PER_SERVER = 8
 
@@ -25,18 +27,28 @@ def gaudi_devices(root: Path) -> List[Path]:
     """The device nodes of the Gaudis here, in the order of their numbers.
 
     SynapseAI 1.11 and newer has ``/dev/accel/accelN``, older ones ``/dev/hlN``. A control node
-    (``accel_controlDN``, ``hl_controlDN``) is not a device.
+    (``accel_controlDN``, ``hl_controlDN``) is not a device, and neither is another maker's
+    accelerator: laptops have those in ``/dev/accel``, too.
     """
     found: List[Tuple[int, Path]] = []
     for directory, prefix in ((root / "dev" / "accel", "accel"), (root / "dev", "hl")):
         if directory.is_dir():
             for path in directory.iterdir():
                 match = re.fullmatch(prefix + r"(\d+)", path.name)
-                if match:
+                if match and not _is_foreign(root, path.name):
                     found.append((int(match.group(1)), path))
         if found:
             break
     return [path for _, path in sorted(found)]
+
+
+def _is_foreign(root: Path, name: str) -> bool:
+    """Whether sysfs says that the card is another maker's."""
+    try:
+        vendor = (root / "sys/class/accel" / name / "device/vendor").read_text().strip()
+    except OSError:
+        return False
+    return vendor != _HABANA_VENDOR
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def examine_machine(where: Surroundings, environ: Mapping[str, str]) -> Diagnosi
     facts = None
     try:
         facts = node_ask.ask_here(python, _environment(where, environ), asked)
-        found += machine.findings(facts, where.device)
+        found += machine.findings(facts, where.device, environ)
         found += software.findings(facts, where.device, python, lock, environ)
     except BertkitError as error:
         found.append(Finding.of("Python of the ranks", error))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List
+from typing import List, Mapping
 
 from bertkit.doctor.findings import Finding
 from bertkit.launch.disk import in_words
@@ -19,8 +19,11 @@ from bertkit.launch.node_fitness import (
 _NO_GAUDI = "not needed: a CPU run"
 
 
-def findings(facts: Facts, device: str) -> List[Finding]:
+def findings(facts: Facts, device: str, environ: Mapping[str, str]) -> List[Finding]:
     """What the machine of *facts* has for a run on *device*."""
+    if device == "cpu" and environ.get("K_MPI_JOB_ROLE") == "launcher":
+        launcher = Finding("Gaudi cards", "none in an MPIJob's launcher: its workers have them")
+        return [launcher, _processor(facts), _memory(facts)]
     return [*_cards(facts, device), _driver(facts, device), _hugepages(facts, device),
             _processor(facts), _memory(facts)]  # fmt: skip
 

@@ -54,6 +54,18 @@ def test_a_containers_cpu_quota_limits_the_cores(root: Path, files: dict, physic
     assert usable_cores(root).physical == physical
 
 
+def test_another_makers_accelerator_is_no_gaudi(tmp_path: Path) -> None:
+    """Laptops with a neural processor have one in the same place."""
+    (tmp_path / "dev/accel").mkdir(parents=True)
+    (tmp_path / "dev/accel/accel0").touch()
+    vendor = tmp_path / "sys/class/accel/accel0/device/vendor"
+    vendor.parent.mkdir(parents=True)
+    vendor.write_text("0x8086\n")
+    assert gaudi_devices(tmp_path) == []
+    vendor.write_text("0x1da3\n")
+    assert len(gaudi_devices(tmp_path)) == 1
+
+
 def test_devices_are_found_under_new_and_old_drivers_in_the_order_of_their_numbers(
     tmp_path: Path,
 ) -> None:

@@ -88,6 +88,14 @@ def test_a_plain_machine_is_told_what_does_not_apply(doctor: Doctor, tmp_path: P
                                "do": None}  # fmt: skip
 
 
+def test_the_launcher_of_an_mpijob_is_not_taken_for_a_laptop(
+    doctor: Doctor, tmp_path: Path
+) -> None:
+    (tmp_path / "bare").mkdir()
+    pod = {"BERTKIT_SYSTEM_ROOT": str(tmp_path / "bare"), "K_MPI_JOB_ROLE": "launcher"}
+    assert "its workers have them" in doctor(environment=pod)[1]["Gaudi cards"]["found"]
+
+
 @pytest.mark.parametrize(
     ("file", "content", "what", "words"),
     [
