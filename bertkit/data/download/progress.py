@@ -24,6 +24,7 @@ class Progress:
 
     def __init__(self, name: str, total: Optional[int], done: int) -> None:
         self._name, self._total, self._begun_with = name, total, done
+        self._done = done
         self._started = self._last_line = time.monotonic()
         self._bar: Any = None
         self._task: Any = None
@@ -47,12 +48,16 @@ class Progress:
             self._bar.start()
         return self
 
-    def __exit__(self, *_error: object) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._bar is not None:
             self._bar.stop()
+        elif error[0] is None and self._done > self._begun_with:
+            rate = self._rate(self._done, time.monotonic())
+            log.info("%s: %s have come, %s/s", self._name, size_of(self._done), size_of(rate))
 
     def at(self, done: int) -> None:
         """Say that *done* bytes are there."""
+        self._done = done
         if self._bar is not None:
             self._bar.update(self._task, completed=done)
             return
