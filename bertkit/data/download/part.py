@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 from pathlib import Path
 from typing import BinaryIO, Optional
 
+from bertkit.data.download.tail import note_of
 from bertkit.files import write_json
 
 
@@ -50,20 +52,39 @@ class Part:
         self.size = self.synced = size
 
     @property
+    def on_disk(self) -> int:
+        """Bytes of the disk that are taken already."""
+        try:
+            return self.path.stat().st_blocks * 512
+        except OSError:
+            return 0
+
+    @property
     def whole(self) -> bool:
         """Whether all bytes have come."""
         return self.total is not None and self.size == self.total
 
     def begin(
-        self, address: str, start: int, total: Optional[int], validator: Optional[str]
+        self,
+        address: str,
+        start: int,
+        total: Optional[int],
+        validator: Optional[str],
+        *,
+        room: int = 0,
     ) -> None:
-        """Make ready for bytes of *address* from *start* on; what stands behind it goes."""
+        """Make ready for bytes of *address* from *start* on; what stands behind it goes.
+
+        Args:
+            address, start, total, validator: see ``Answer``.
+            room: up to here nothing goes: it is the file's tail that stands there.
+        """
         self.close()
         self.address, self.total, self.validator = address, total, validator
         self.size = start
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
         self._stream = os.fdopen(os.open(str(self.path), flags, 0o666), "r+b")
-        self._stream.truncate(start)
+        self._stream.truncate(max(start, room))
         self._stream.seek(start)
         self._sync()
 
@@ -82,14 +103,19 @@ class Part:
             with stream:
                 self._sync(stream)
 
+    def reach(self, size: int) -> None:
+        """Take up what stands behind: all bytes before *size* are there, and on the disk."""
+        self.size = self.synced = size
+        self._write_note()
+
     def discard(self) -> None:
         """Begin anew."""
         if self._stream is not None:
             self._stream.close()
             self._stream = None
-        for path in (self._note, self.path):
-            with contextlib.suppress(FileNotFoundError):
-                path.unlink()
+        self._clean_up()
+        with contextlib.suppress(FileNotFoundError):
+            self.path.unlink()
         self.size = self.synced = 0
         self.total = self.validator = None
         self.address = ""
@@ -97,8 +123,14 @@ class Part:
     def finish(self, target: Path) -> None:
         """Give the part its final name."""
         self.path.replace(target)
-        with contextlib.suppress(FileNotFoundError):
-            self._note.unlink()
+        self._clean_up()
+
+    def _clean_up(self) -> None:
+        # A kill while a note is written leaves its temporary file.
+        unfinished = self.path.parent.glob(f".{glob.escape(self.path.name)}*.tmp")
+        for path in (self._note, note_of(self.path), *unfinished):
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
 
     def _sync(self, stream: Optional[BinaryIO] = None) -> None:
         stream = stream or self._stream
@@ -106,6 +138,9 @@ class Part:
         stream.flush()
         os.fsync(stream.fileno())
         self.synced = self.size
+        self._write_note()
+
+    def _write_note(self) -> None:
         note = {
             "address": self.address,
             "validator": self.validator,

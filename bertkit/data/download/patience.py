@@ -20,6 +20,7 @@ class Patience(NamedTuple):
         longest_wait: no wait is longer; a server that asks for more is left alone.
         redirects: followed one after another.
         sync_bytes: so often, what has come is made to survive a crash of the machine.
+        split_bytes: a file so large comes by two connections, if the server can do that.
         enough_bytes: an attempt that brought so many has got on.
         sleep: tests put their own here.
     """
@@ -33,6 +34,7 @@ class Patience(NamedTuple):
     longest_wait: float = 300.0
     redirects: int = 5
     sync_bytes: int = 16 << 20
+    split_bytes: int = 1 << 30
     enough_bytes: int = 1 << 20
     sleep: Callable[[float], None] = time.sleep
 

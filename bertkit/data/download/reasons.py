@@ -17,9 +17,11 @@ def plain(error: BaseException) -> str:
             inner = next((each for each in found.args if isinstance(each, BaseException)), None)
         found = inner or found.__cause__ or found.__context__
     last = list(reasons.values())[-1]
-    timed_out = [each for each in reasons.values() if "imeout" in type(each).__name__]
-    if timed_out:
+    names = " ".join(type(each).__name__ for each in reasons.values())
+    if "imeout" in names:
         return "it did not answer in time"
+    if "IncompleteRead" in names:
+        return "it closed the connection"
     if isinstance(last, OSError) and last.strerror:
         return last.strerror
     return re.sub(r"<[^>]*>:? ?", "", str(last)) or type(last).__name__

@@ -15,7 +15,7 @@ import stat
 import tempfile
 import time
 from pathlib import Path
-from typing import IO, Iterator, Optional
+from typing import IO, Callable, Iterator, Optional
 
 from bertkit.errors import EnvironmentUnfit
 
@@ -26,17 +26,28 @@ _POLL_SECONDS = 0.1
 
 
 @contextlib.contextmanager
-def connection_to(host: str, *, directory: Optional[Path] = None) -> Iterator[None]:
-    """Hold one of the connections to *host* (``name:port``) for the length of the block."""
+def connection_to(
+    host: str,
+    *,
+    directory: Optional[Path] = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Iterator[None]:
+    """Hold one of the connections to *host* (``name:port``) for the length of the block.
+
+    Args:
+        host: whom to connect to.
+        directory: where the locks lie; default: this user's own.
+        stopped: once it is true, there is no waiting: the block begins and holds none.
+    """
     place = directory or _own_directory()
     stem = re.sub(r"[^A-Za-z0-9.-]", "_", host)[:100]
     held = _take(place, stem)
     if held is None:
         log.info("waiting for a connection to %s: %d are in use here", host, MOST)
-    while held is None:
+    while held is None and not stopped():
         time.sleep(_POLL_SECONDS)
         held = _take(place, stem)
-    with held:
+    with held or contextlib.nullcontext():
         yield
 
 

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Callable, Dict, List, Optional
 
@@ -24,6 +25,7 @@ from bertkit.data.download.pins import (
 )
 from bertkit.data.download.progress import Progress, size_of
 from bertkit.data.download.remote import Remote, shown
+from bertkit.data.download.tail import Content, Tail
 from bertkit.data.download.web import CONTACT, Answer, Passing, Trouble, Web, WrongRange
 from bertkit.errors import BertkitError, DataDamaged, DownloadFailed, EnvironmentUnfit
 from bertkit.files import sync_directory
@@ -31,6 +33,7 @@ from bertkit.files import sync_directory
 log = logging.getLogger("bertkit.data")
 
 _SPARE_BYTES = 16 << 20
+_LOOK_SECONDS = 0.2  # between two looks at the second connection
 _LONG_TO_READ = 1 << 30  # bytes, of which the reading alone takes seconds
 
 #: looks into a file that has no published sum; raises DataDamaged if it is not what it should be
@@ -57,6 +60,7 @@ class Transfer:
         self.wanted = wanted_of(remote, self.pin)
         self.size = self.pin.size if self.pin else remote.size
         self.web = Web(patience)
+        self.one_by_one = False
 
     def carry_out(self, addresses: List[str]) -> Pin:
         """The file with its final name, from the first of *addresses* that gives it.
@@ -83,7 +87,7 @@ class Transfer:
         while True:
             before, resumed = self.part.size, self.part.size > 0
             try:
-                if not self.part.whole:
+                while not self.part.whole:
                     self._receive(address, anew)
                 return self._verified(address)
             except _AnotherFile:
@@ -112,32 +116,75 @@ class Transfer:
                 self.patience.sleep(wait)
 
     def _receive(self, address: str, anew: bool) -> None:
-        part = self.part
+        """What one request gives; of a large file a second one fetches the other half beside."""
+        part, tail = self.part, None
         start, validator = part.size, part.validator if part.address == address else None
         if anew or (validator is None and not self.wanted):
             start = 0  # nothing would tell whether the rest belongs to the part
-        with self.web.get(address, start, validator) as answer:
-            if answer.start and answer.total is None:
-                answer = answer._replace(total=part.total)
-            self._look_at_size(answer)
-            if answer.start and part.total not in (None, answer.total):
-                raise WrongRange(f"it had {part.total:,} bytes and now has {answer.total:,}")
-            total = self.size if answer.total is None else answer.total
-            try:
-                part.begin(address, answer.start, answer.total, answer.validator)
-                try:
-                    with Progress(self.target.name, total, part.size) as progress:
-                        for piece in answer.pieces:
-                            part.write(piece)
-                            if part.size > self.remote.most_bytes:
-                                raise _Damaged(_too_large(self.remote))
-                            progress.at(part.size)
-                finally:
-                    part.close()
-            except OSError as error:  # the network's have become Troubles
-                raise self._unwritable(error) from None
+        try:
+            with self.web.get(address, start, validator) as answer:
+                if answer.start and answer.total is None:
+                    answer = answer._replace(total=part.total)
+                self._look_at_size(answer)
+                if answer.start and part.total not in (None, answer.total):
+                    raise WrongRange(f"it had {part.total:,} bytes and now has {answer.total:,}")
+                tail = self._tail_of(address, answer)
+                tail = self._take(address, answer, tail)
+            # Behind the block: while it waits, the second connection may need the first one's slot.
+            if tail is not None:
+                self._take_over(tail)
+        except OSError as error:  # the network's have become Troubles
+            raise self._unwritable(error) from None
+        finally:
+            if tail is not None:
+                tail.stop(wait=not isinstance(sys.exc_info()[1], KeyboardInterrupt))
         if part.total is None:
             part.total = part.size
+
+    def _tail_of(self, address: str, answer: Answer) -> Optional[Tail]:
+        """The second half, if the file is large enough and its content has a name."""
+        if answer.total is None or answer.total < self.patience.split_bytes:
+            return None
+        if answer.validator is None or address.startswith("file:") or self.one_by_one:
+            return None
+        content = Content(address, answer.validator, answer.total)
+        tail = Tail(self.part.path, content, self.patience)
+        return tail if answer.start < tail.origin else None
+
+    def _take(self, address: str, answer: Answer, tail: Optional[Tail]) -> Optional[Tail]:
+        """Write what *answer* has, up to the tail if one comes beside it; gives that one."""
+        part = self.part
+        room = tail.end if tail is not None and tail.size else 0
+        part.begin(address, answer.start, answer.total, answer.validator, room=room)
+        if tail is not None:
+            tail.start()
+        total = self.size if answer.total is None else answer.total
+        try:
+            with Progress(self.target.name, total, part.size + _come(tail)) as progress:
+                for piece in answer.pieces:
+                    if tail is not None and tail.hopeless:
+                        tail = None
+                    if tail is not None and part.size + len(piece) >= tail.origin:
+                        part.write(piece[: tail.origin - part.size])
+                        break
+                    part.write(piece)
+                    if part.size > self.remote.most_bytes:
+                        raise _Damaged(_too_large(self.remote))
+                    progress.at(part.size + _come(tail))
+        finally:
+            part.close()
+        return tail
+
+    def _take_over(self, tail: Tail) -> None:
+        """Wait for the second half, and count what came of it to the part."""
+        part = self.part
+        with Progress(self.target.name, part.total, part.size + tail.size) as progress:
+            while not tail.wait(_LOOK_SECONDS):
+                progress.at(part.size + tail.size)
+        part.reach(tail.end)
+        tail.forget()
+        # Else a server that gives no parts would be asked for halves for ever.
+        self.one_by_one = not part.whole
 
     def _look_at_size(self, answer: Answer) -> None:
         if answer.total is None:
@@ -148,7 +195,7 @@ class Transfer:
         size = self.part.total if self.size is None and self.wanted else self.size
         if size is not None and answer.total != size:
             raise _AnotherFile(f"it has {answer.total:,} bytes, not {size:,}")
-        needed = answer.total - self.part.size
+        needed = answer.total - self.part.on_disk
         free = shutil.disk_usage(str(self.target.parent)).free
         if needed + _SPARE_BYTES > free:
             raise self._no_room(f"{size_of(needed)} are to come, {size_of(free)} are free")
@@ -226,6 +273,10 @@ class Transfer:
             why=why,
             next_step=f"{kept}the same command goes on later; or {aside}",
         )
+
+
+def _come(tail: Optional[Tail]) -> int:
+    return 0 if tail is None else tail.size
 
 
 def _too_large(remote: Remote) -> str:

@@ -11,7 +11,7 @@ import os
 import re
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterator, Mapping, NamedTuple, Optional
+from typing import TYPE_CHECKING, Callable, Iterator, Mapping, NamedTuple, Optional
 from urllib.parse import unquote, urljoin, urlsplit
 
 from bertkit import __version__
@@ -78,10 +78,16 @@ def user_agent() -> str:
 
 
 class Web:
-    """Makes requests; one object for each thread."""
+    """Makes requests; one object for each thread.
 
-    def __init__(self, patience: Patience) -> None:
+    Args:
+        patience: limits.
+        stopped: asked while a connection is waited for; true: do not wait any longer.
+    """
+
+    def __init__(self, patience: Patience, stopped: Callable[[], bool] = lambda: False) -> None:
         self.patience = patience
+        self._stopped = stopped
         self._made: Optional[requests.Session] = None
 
     @contextlib.contextmanager
@@ -112,7 +118,10 @@ class Web:
             while True:
                 seen.add(address)
                 parts = urlsplit(address)
-                stack.enter_context(connection_to(f"{parts.hostname}:{parts.port or parts.scheme}"))
+                host = f"{parts.hostname}:{parts.port or parts.scheme}"
+                stack.enter_context(connection_to(host, stopped=self._stopped))
+                if self._stopped():
+                    raise Passing("it is not wanted any more")
                 response = self._send(address, headers)
                 stack.callback(response.close)
                 if response.status_code not in _REDIRECTS:
@@ -210,7 +219,7 @@ class Web:
                     )
                 counted, window_ends = received, time.monotonic() + self.patience.window
         if length is not None and received < length:
-            raise Passing(f"it closed the connection after {received:,} of {length:,} bytes")
+            raise Passing(f"it closed the connection, after {received:,} bytes")
 
 
 @contextlib.contextmanager

@@ -20,15 +20,15 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from bertkit.data.download import Patience, Remote, fetch
-address, directory = sys.argv[1:]
+address, directory, split = sys.argv[1:]
 print(fetch(Remote("set/file.txt", [address]), Path(directory),
-            patience=Patience(sync_bytes=1 << 15)).was_there)
+            patience=Patience(sync_bytes=1 << 15, split_bytes=int(split))).was_there)
 """
 
 
-def in_a_process(address, directory):
+def in_a_process(address, directory, split=1 << 30):
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, address, str(directory)],
+        [sys.executable, "-c", PROGRAM, address, str(directory), str(split)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -64,6 +64,30 @@ def test_after_kill_9_only_the_rest_is_fetched(server, remote, patience, tmp_pat
     begun = int(second.range[len("bytes=") : -1])
     assert 100_000 <= begun <= 200_000
     assert second.sent == len(CONTENT) - begun
+
+
+def test_kills_at_any_moment_with_two_connections_lose_nothing_and_leave_nothing(
+    server, remote, patience, tmp_path
+):
+    def slow(handler, body):
+        start = handler.asked_start(body)
+        handler.head(body, start)
+        for at in range(start, len(body), 10_000):
+            handler.write(body[at : at + 10_000])
+            time.sleep(0.005)
+
+    server.faults[PATH] = [slow] * 99
+    for pause in (0.0, 0.02, 0.04):
+        process = in_a_process(server.url + PATH, tmp_path, split=200_000)
+        asked = len(server.requests)
+        until(lambda asked=asked: len(server.requests) > asked)
+        time.sleep(pause)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    split = patience._replace(split_bytes=200_000)
+    assert fetch(remote, tmp_path, patience=split).path.read_bytes() == CONTENT
+    left = sorted(path.name for path in (tmp_path / "set").iterdir())
+    assert left == [".file.txt.lock", "file.txt", "file.txt.pin.json"]
 
 
 def test_two_processes_at_once_fetch_it_once(server, tmp_path):
