@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import List, Optional
 
 from bertkit.errors import BertkitError, DataDamaged
-from bertkit.launch import bert_variables, records
+from bertkit.launch import bert_variables, records, texts
 from bertkit.launch.plan import Plan, flag_of
 
 _MAKE_AGAIN = "bertkit data sample --data DIR makes a small set"
@@ -21,6 +21,7 @@ def problems(plan: Plan) -> List[BertkitError]:
         of_records = name.endswith("_records")
         try:
             why = _unfit(Path(text), records=of_records)
+            why = why or texts.unfit(name, Path(text), _vocabulary(plan))
         except OSError as error:
             why = error.strerror or str(error)
         if why is not None:
@@ -81,12 +82,11 @@ def _content_problems(
     length, predictions = (
         flag_of(plan, flag) for flag in ("max_seq_length", "max_predictions_per_seq")
     )
-    config = flag_of(plan, "bert_config_file")
-    if length is None or predictions is None or config is None:
+    vocabulary = _vocabulary(plan)
+    if length is None or predictions is None or vocabulary is None:
         return []
     metadata = records.metadata_of(directory)
     packed = name == "training_records" and metadata.exists()
-    vocabulary = int(bert_variables.read_config(Path(config))["vocab_size"])
     shape = records.Shape(int(length), int(predictions), vocabulary, packed)
     why = records.unfit_metadata(metadata) if packed else None
     why = why or records.unfit(files, shape)
@@ -97,6 +97,15 @@ def _content_problems(
             f"{_words(name)}: not what the job reads", where=directory, why=why, next_step=_VERIFY
         )
     ]
+
+
+def _vocabulary(plan: Plan) -> Optional[int]:
+    """How many tokens the model has, where its configuration can be read."""
+    try:
+        config = bert_variables.read_config(Path(flag_of(plan, "bert_config_file") or ""))
+        return int(config["vocab_size"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _words(name: str) -> str:

@@ -55,9 +55,10 @@ def data(tmp_path: Path) -> Path:
             path = records / f"{number}.tfrecord"
             records_of.write(path, length=length, predictions=predictions)
     (root / "vocab/uncased").mkdir(parents=True)
-    (root / "vocab/uncased/vocab.txt").write_text("[PAD]\n")
+    (root / "vocab/uncased/vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n")
     (root / "MRPC").mkdir()
-    (root / "MRPC/train.tsv").write_text("Quality\n")
+    for name in ("train", "dev"):
+        (root / f"MRPC/{name}.tsv").write_text("Quality\tA\tB\tC\tD\n1\t1\t2\ta b\tc d\n")
     (root / "SQuAD").mkdir()
     for name in ("train", "dev"):
         (root / f"SQuAD/{name}-v1.1.json").write_text("{}\n")

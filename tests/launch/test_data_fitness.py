@@ -112,3 +112,25 @@ def test_metadata_beside_records_that_are_not_packed_is_refused(
     metadata = (data / TRAINING).with_name("training_metadata.json")
     metadata.write_text('{"avg_seq_per_sample": 2.4}')
     assert "it is not packed" in str(why())
+
+
+@pytest.mark.parametrize(
+    ("job", "file", "content", "words"),
+    [
+        ("mrpc", "vocab/uncased/vocab.txt", "the\nof\n", "it has no [CLS] and no [MASK]"),
+        ("mrpc", "vocab/uncased/vocab.txt", None, "30523 tokens, the model has 30522"),
+        ("mrpc", "MRPC/dev.tsv", "", "dev.tsv has 1 columns, not 5"),
+        ("mrpc", "MRPC/train.tsv", "Quality\tA\tB\tC\tD\n", "train.tsv has a heading only"),
+        ("squad", "SQuAD/train-v1.1.json", "<html>", "it is no JSON object"),
+        ("squad", "SQuAD/train-v1.1.json", '{"data": [', "it is cut off"),
+    ],
+)
+def test_texts_that_fine_tuning_cannot_read_are_named(
+    request_for: RequestFor, data: Path, job: str, file: str, content: Optional[str], words: str
+) -> None:
+    special = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n"
+    text = special + "a\n" * 30518 if content is None else content
+    (data / file).parent.mkdir(exist_ok=True)
+    (data / file).write_text(text)
+    found = data_fitness.problems(make_plan(request_for(job), os.environ))
+    assert words in "\n".join(map(str, found))

@@ -27,7 +27,7 @@ def pretrained(data: Path, whole_checkpoint: Put) -> Path:
     (place / "bert_config.json").write_bytes(
         (shipped("launchers") / "models" / "large.json").read_bytes()
     )
-    (place / "vocab.txt").write_text("[PAD]\n")
+    (place / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n")
     return place
 
 
