@@ -87,7 +87,7 @@ class Packer:
         tree.mkdir()
         scratch = tree.parent / "parts"
         scratch.mkdir()
-        corpus = work.request.output.parent.name
+        corpus = work.request.output.resolve().parent.name
         digits = len(str(plan.files - 1))
         paths = [tree / f"{corpus}_packed_{n:0{digits}}.tfrecord" for n in range(plan.files)]
         progress = Progress("writing packs", plan.least)
