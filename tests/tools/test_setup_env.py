@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Sequence
 
 import pytest
 
@@ -35,9 +35,9 @@ def programs(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def set_up(clone: Path, programs: Path, tmp_path: Path) -> SetUp:
-    def call(what: str = "cpu", **environment: str) -> subprocess.CompletedProcess[str]:
+    def call(what: str = "cpu", *more: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, str(clone / "tools/setup_env.py"), what],
+            [sys.executable, str(clone / "tools/setup_env.py"), what, *more],
             capture_output=True,
             text=True,
             check=False,
@@ -203,7 +203,9 @@ def test_of_two_that_build_the_same_wheel_the_first_keeps_its_place(
     (clone / ".venv/bin/python").symlink_to(sys.executable)
 
     def build(name: str, meanwhile: Callable[[], None] = lambda: None) -> Path:
-        found = setup_env.build_horovod(environment, "wheel", Builder(name, meanwhile))
+        found = setup_env.build_horovod(
+            environment, setup_env.TENSORFLOW, "wheel", Builder(name, meanwhile)
+        )
         assert found.is_file()
         return Path(found)
 
@@ -216,5 +218,21 @@ def test_of_two_that_build_the_same_wheel_the_first_keeps_its_place(
     monkeypatch.delitem(sys.modules, "setup_env")
 
 
-def test_an_unknown_environment_is_exit_2(set_up: SetUp) -> None:
-    assert set_up("gpu").returncode == 2
+@pytest.mark.parametrize(
+    "arguments", [("gpu",), ("cpu", "2.x"), ("cpu", "../2.15.1"), ("cpu", "2.15.1", "2.9.1"),
+                  ("tools", "2.15.1")]
+)  # fmt: skip
+def test_an_unknown_environment_is_exit_2(set_up: SetUp, arguments: Sequence[str]) -> None:
+    assert set_up(*arguments).returncode == 2
+
+
+def test_another_tensorflow_has_an_environment_of_its_own(
+    set_up: SetUp, programs: Path, clone: Path
+) -> None:
+    program(programs, "git", "true")
+    program(programs, "c++", "true")
+    answers = "*version_info*) echo 3.10;; *ensurepip*) ;; *) exit 7;;"
+    program(programs, "python3.10", f'case "$*" in {answers} esac')
+    done = set_up("cpu", "2.15.1")
+    assert "making .venv-tf2.15.1: failed with exit code 7" in done.stderr
+    assert (clone / ".venv-tf2.15.1-setup.log").is_file()
