@@ -90,8 +90,8 @@ def pretrained(model: str, as_json: bool, **options: Any) -> None:
     from bertkit.launch.checkpoint import require_fit
 
     found = have_pretrained(asked_for(**options), model, require_fit)
-    data, prefix = (shlex.quote(str(each)) for each in (options["root"], found.prefix))
-    start = f"--model {model} --data {data} --init-checkpoint {prefix}"
+    data = shlex.quote(str(options["root"]))
+    start = f"--model {model} --data {data} --init-checkpoint pretrained"
     after = [f"bertkit train --task {task} {start}" for task in ("mrpc", "squad")]
     also = {"init_checkpoint": str(found.prefix), "vocab": str(found.vocab)}
     show(found.prepared, after, as_json, also)
@@ -115,9 +115,8 @@ def _task(task: str, have: Callable[[Asked], Prepared], asked: Asked, as_json: b
     from bertkit.data.published.pretrained import directory_of
 
     prepared = have(asked)
-    prefix = directory_of(asked.root, "large") / "bert_model.ckpt"
-    there = prefix.with_name(f"{prefix.name}.index").exists()
-    show(prepared, commands_for(task, asked.layout, prefix if there else None), as_json)
+    there = (directory_of(asked.root, "large") / "bert_config.json").exists()
+    show(prepared, commands_for(task, asked.layout, pretrained=there), as_json)
 
 
 def show(

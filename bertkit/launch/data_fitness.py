@@ -11,6 +11,13 @@ from bertkit.launch import bert_variables, records, texts
 from bertkit.launch.plan import Plan, flag_of
 
 _MAKE_AGAIN = "bertkit data sample --data DIR makes a small set"
+#: what a recipe needs -> the command that fetches the real one
+_FETCH = {
+    "task_data": "bertkit data mrpc --data DIR",
+    "train_file": "bertkit data squad --data DIR",
+    "dev_file": "bertkit data squad --data DIR",
+    "vocab": "bertkit data pretrained --data DIR",
+}
 _VERIFY = "bertkit data verify --data DIR reads all of it; remove what is damaged and make it again"
 
 
@@ -25,7 +32,10 @@ def problems(plan: Plan) -> List[BertkitError]:
         except OSError as error:
             why = error.strerror or str(error)
         if why is not None:
-            trouble.append(DataDamaged(f"{_words(name)}: {why}", where=text, next_step=_MAKE_AGAIN))
+            fetch = f"{_FETCH[name]} fetches it; " if name in _FETCH else ""
+            trouble.append(
+                DataDamaged(f"{_words(name)}: {why}", where=text, next_step=f"{fetch}{_MAKE_AGAIN}")
+            )
         elif of_records:
             training = name == "training_records"
             trouble += _record_problems(plan, name, Path(text), plan.ranks if training else 1)

@@ -128,16 +128,14 @@ def expect(counts: Dict[str, int], wanted: Dict[str, int], where: Path) -> None:
         )
 
 
-def commands_for(task: str, layout: DataLayout, prefix: Optional[Path]) -> List[str]:
+def commands_for(task: str, layout: DataLayout, *, pretrained: bool) -> List[str]:
     """What to run next to train *task*.
 
     Args:
         task: ``mrpc`` or ``squad``.
         layout: the data directory.
-        prefix: of the pretrained checkpoint that is there, if one is.
+        pretrained: whether a pretrained model is there to start from.
     """
     data = shlex.quote(str(layout.root))
-    train = f"bertkit train --task {task} --data {data}"
-    if prefix is None:
-        return [f"bertkit data pretrained --data {data}", train]
-    return [f"{train} --init-checkpoint {shlex.quote(str(prefix))}"]
+    first = [] if pretrained else [f"bertkit data pretrained --data {data}"]
+    return [*first, f"bertkit train --task {task} --data {data} --init-checkpoint pretrained"]

@@ -25,7 +25,7 @@ def test_it_is_split_by_the_dev_ids_and_says_what_comes_next(publish, run, tmp_p
     assert result["counts"] == {"train": 3668, "dev": 408, "test": 1725}
     assert result["next"] == [
         f"bertkit data pretrained --data {tmp_path}",
-        f"bertkit train --task mrpc --data {tmp_path}",
+        f"bertkit train --task mrpc --data {tmp_path} --init-checkpoint pretrained",
     ]
     sets = {name: rows_of(tmp_path / "MRPC" / f"{name}.tsv") for name in ("train", "dev", "test")}
     assert {len(row) for rows in sets.values() for row in rows} == {5}

@@ -78,8 +78,7 @@ def test_a_model_is_installed_with_its_vocabulary(publish, run, tmp_path, flat):
     assert (tmp_path / "vocab/uncased/vocab.txt").read_text() == VOCABULARY
     assert result["init_checkpoint"] == str(home / "bert_model.ckpt")
     assert result["next"][0] == (
-        f"bertkit train --task mrpc --model base --data {tmp_path} "
-        f"--init-checkpoint {home}/bert_model.ckpt"
+        f"bertkit train --task mrpc --model base --data {tmp_path} --init-checkpoint pretrained"
     )
     assert have(run, tmp_path)[1]["state"] == "was there"
     assert len(server.requests) == 1

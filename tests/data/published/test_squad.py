@@ -17,7 +17,7 @@ def test_both_files_come_and_are_counted(publish, run, tmp_path):
     code, result, _ = run("squad", "--data", tmp_path)
     assert (code, result["counts"]) == (0, {"train": 87599, "dev": 10570})
     assert (tmp_path / "SQuAD" / "dev-v1.1.json").read_bytes() == FILES["dev"]
-    assert result["next"][-1] == f"bertkit train --task squad --data {tmp_path}"
+    assert result["next"][-1].startswith(f"bertkit train --task squad --data {tmp_path} ")
 
 
 def test_another_number_of_questions_is_exit_6(publish, run, tmp_path):
