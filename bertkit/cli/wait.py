@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Optional
 
@@ -10,6 +11,8 @@ import click
 from bertkit.cli.cluster_options import in_cluster
 from bertkit.cli.common import common_options, print_json
 from bertkit.kube.cluster import Cluster
+
+log = logging.getLogger("bertkit")
 
 SAVE = click.option(
     "--save",
@@ -64,7 +67,11 @@ def wait_for(
     from bertkit.report.jobs import print_outcome
 
     assert isinstance(found, Found)
-    outcome = follow(cluster, found, timeout=timeout, save=save, keep_logs=not no_save)
+    try:
+        outcome = follow(cluster, found, timeout=timeout, save=save, keep_logs=not no_save)
+    except KeyboardInterrupt:
+        log.warning("no longer watched; the job goes on: bertkit wait %s", found.name)
+        raise
     if as_json and outcome.exit_code:
         # The error's own JSON is printed besides: this one is the whole picture, in one object.
         click.get_current_context().find_root().obj["as_json"] = False

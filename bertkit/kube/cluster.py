@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
-from contextlib import contextmanager
+import socket
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Set, Tuple
 
 from bertkit.errors import EnvironmentUnfit
 from bertkit.kube.kinds import MPIJOBS, Kind, Object
@@ -37,6 +38,8 @@ class Cluster:
 
         self.server: str = api_client.configuration.host
         self.namespace = namespace
+        self._streams: Set[Any] = set()
+        self._hung_up = False
         # Its requests are the one interface that the client's releases share; without a
         # discoverer it asks the server for nothing by itself.
         self._client = DynamicClient(api_client, discoverer=lambda *_: None)
@@ -133,10 +136,23 @@ class Cluster:
         verb = verb_of("GET", name=name, watch=watch)
         with self._told(verb, kind, name, below):
             answer = self._send("GET", path, query, None, silence)
+            self._streams.add(answer)
             try:
-                yield from _split(answer)
+                if not self._hung_up:
+                    yield from _split(answer)
             finally:
+                self._streams.discard(answer)
                 answer.close()
+
+    def hang_up(self) -> None:
+        """End all answers that are still being read, whichever threads read them, for good."""
+        self._hung_up = True
+        for answer in list(self._streams):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                if hasattr(answer, "shutdown"):
+                    answer.shutdown()
+                else:  # urllib3 before 2.3
+                    answer.connection.sock.shutdown(socket.SHUT_RDWR)
 
     def _ask(
         self,
@@ -183,7 +199,7 @@ class Cluster:
             _request_timeout=(_CONNECT_SECONDS, silence),
         )
 
-    @contextmanager
+    @contextlib.contextmanager
     def _told(
         self, verb: str, kind: Optional[Kind], name: Optional[str], below: str = ""
     ) -> Iterator[None]:

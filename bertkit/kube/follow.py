@@ -94,12 +94,14 @@ def follow(
     end = None if timeout is None else time.monotonic() + timeout
     try:
         status, why = watcher.to_the_end(changed, end)
+        if keeper is not None and why != _TOO_LATE:
+            keeper.finish(_LOGS_SECONDS)
     finally:
         for mirror in mirrors.values():
             mirror.stop()
-    if keeper is not None:
-        in_time = status.ended or why == _DELETED
-        keeper.finish(_LOGS_SECONDS if in_time else 0.0)
+        if keeper is not None:
+            keeper.stop()
+        cluster.hang_up()
     code = TIMED_OUT if why == _TOO_LATE else 1 if why == _DELETED else status.exit_code or 0
     if why is None and status.phase == "failed":
         why = "; ".join(status.wrong) or status.message or f"it ended with exit code {code}"

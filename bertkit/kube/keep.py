@@ -30,6 +30,7 @@ class Keeper:
         self.files: List[Path] = []
         self.troubles: List[str] = []
         self._cluster = cluster
+        self._halt = threading.Event()
         self._threads: Dict[Tuple[str, str, int], threading.Thread] = {}
 
     def look(self, pods: Sequence[Object]) -> None:
@@ -51,13 +52,17 @@ class Keeper:
         if late:
             self.troubles.append(f"{late} logs had not come to their end")
 
+    def stop(self) -> None:
+        """Go on with no log whose connection ends."""
+        self._halt.set()
+
     def _keep(self, source: Source) -> None:
         path = self.directory / source.file_name
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             with path.open("w", encoding="utf-8") as stream:
                 self.files.append(path)
-                for line in lines(self._cluster, source, follow=True):
+                for line in lines(self._cluster, source, follow=True, halt=self._halt):
                     stream.write(line + "\n")
                     stream.flush()
             sync_directory(self.directory)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import time
+import threading
 from typing import Dict, Iterator, List, NamedTuple, Optional
 
 from bertkit.kube import words
@@ -76,19 +76,26 @@ def sources(pod: Object) -> List[Source]:
     return found
 
 
-def lines(cluster: Cluster, source: Source, *, follow: bool = False) -> Iterator[str]:
+def lines(
+    cluster: Cluster,
+    source: Source,
+    *,
+    follow: bool = False,
+    halt: Optional[threading.Event] = None,
+) -> Iterator[str]:
     """What a container prints, line by line, without the ends of lines.
 
     With *follow* it goes on until the container ends. A connection that is cut off is taken up
-    again behind the last line, without losing one or giving one twice.
+    again behind the last line, without losing one or giving one twice; unless *halt* is set.
 
     Raises:
         Refused: the pod is gone, or the user may not see its logs.
         Unreachable: without *follow*, or after some minutes.
     """
     behind = _Behind()
+    halt = halt or threading.Event()
     pause, tries = _FIRST_PAUSE, 0
-    while True:
+    while not halt.is_set():
         query: Dict[str, object] = {"container": source.container, "timestamps": "true"}
         query["sinceTime"] = behind.ask_from()
         if follow:
@@ -112,7 +119,7 @@ def lines(cluster: Cluster, source: Source, *, follow: bool = False) -> Iterator
             if not follow or error.status < 500 or tries > 20:
                 raise
         pause, tries = (_FIRST_PAUSE, 0) if got else (min(pause * 2, _LONGEST_PAUSE), tries + 1)
-        time.sleep(pause)
+        halt.wait(pause)
 
 
 def of_rank(rank: int, all_lines: Iterator[str]) -> Iterator[str]:

@@ -21,8 +21,10 @@ _WATCH_SECONDS = 60
 _SILENCE_SECONDS = 15.0
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 15.0
-#: answers that do not become better by asking again
+#: answers that do not become better by asking again; but a server that has just been started anew
+#: gives them too, until it knows users and resources again
 _FINAL = (400, 401, 403, 404, 422)
+_TRIES_AFTER_SUCCESS = 4
 
 
 class Mirror(threading.Thread):
@@ -83,13 +85,13 @@ class Mirror(threading.Thread):
             return list(self._gone.values())
 
     def stop(self) -> None:
-        """Ask it to end; it ends with its present watch at the latest."""
+        """Ask it to end; it ends with its present watch (see ``Cluster.hang_up``) at the latest."""
         self._halt.set()
 
     def run(self) -> None:
         """Follow until stopped."""
         silent_since: Optional[float] = None
-        pause = _FIRST_PAUSE
+        pause, finals = _FIRST_PAUSE, 0
         try:
             while not self._halt.is_set():
                 try:
@@ -97,13 +99,16 @@ class Mirror(threading.Thread):
                         self._list()
                     if silent_since is not None:
                         log.info("the cluster answers again (%s)", self._kind.plural)
-                    silent_since, pause = None, _FIRST_PAUSE
+                    silent_since, pause = None, _FIRST_PAUSE if not finals else pause
                     self._watch()
+                    finals = 0
                     continue
                 except Refused as error:
                     self._version = None
                     if error.status in _FINAL:
-                        raise
+                        finals += 1
+                        if not self._listed or finals > _TRIES_AFTER_SUCCESS:
+                            raise
                     if error.status == 410:
                         continue
                     trouble: BertkitError = error

@@ -91,15 +91,7 @@ class ApiServer:
     def start(self) -> None:
         """Start both programs; :meth:`await_ready` waits for them."""
         for argv in (self._etcd, self._server):
-            log = (self.directory / f"{argv[0]}.log").open("ab")
-            with log:
-                self._processes.append(
-                    subprocess.Popen(
-                        [str(self._binaries / argv[0]), *argv[1:]],
-                        stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                        preexec_fn=dies_with_parent(),
-                    )
-                )  # fmt: skip
+            self._start(argv)
 
     def await_ready(self) -> None:
         """Wait until the server is ready, and serves MPIJobs."""
@@ -109,6 +101,14 @@ class ApiServer:
         jobs = f"/apis/kubeflow.org/{self.version}/namespaces/default/mpijobs"
         self._until(lambda: self.ask("GET", jobs)["items"] is not None, "serving MPIJobs")
         self._until(lambda: self.ask("GET", "/api/v1/namespaces/default"), "with a namespace")
+
+    def restart(self) -> None:
+        """End the server and start it again; etcd goes on. What it knew by heart is forgotten."""
+        server = self._processes.pop()
+        server.kill()
+        server.wait()
+        self._start(self._server)
+        self.await_ready()
 
     def stop(self) -> None:
         """Stop the server, then etcd; what is stored stays."""
@@ -201,6 +201,15 @@ class ApiServer:
                 ],
             },
         )  # fmt: skip
+
+    def _start(self, argv: List[str]) -> None:
+        with (self.directory / f"{argv[0]}.log").open("ab") as log:
+            started = subprocess.Popen(
+                [str(self._binaries / argv[0]), *argv[1:]],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                preexec_fn=dies_with_parent(),
+            )  # fmt: skip
+        self._processes.append(started)
 
     def _crd(self) -> Dict[str, Any]:
         folder = os.environ.get(CRDS)
