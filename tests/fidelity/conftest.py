@@ -2,6 +2,7 @@
 
 ``tools/setup_habana.py`` makes the environment, once. Where Python 3.10 or the package index is
 missing, these tests are skipped with one line; with ``BERTKIT_HABANA=required`` they fail instead.
+``BERTKIT_HABANA_PYTHON=3.8`` takes the Python of the older image.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ TOOL = Path(__file__).parents[2] / "tools" / "setup_habana.py"
 @functools.lru_cache(maxsize=1)
 def _environment() -> Tuple[str, str]:
     """Its Python, and why there is none."""
+    version = os.environ.get("BERTKIT_HABANA_PYTHON", "3.10")
     done = subprocess.run(
-        [sys.executable, str(TOOL)], capture_output=True, text=True, check=False, timeout=800
-    )
+        [sys.executable, str(TOOL), version],
+        capture_output=True, text=True, check=False, timeout=800,
+    )  # fmt: skip
     if done.returncode != 0:
         return "", (done.stderr.strip().splitlines() or ["no reason given"])[0]
     return done.stdout.strip().splitlines()[-1], ""
