@@ -193,7 +193,7 @@ def test_scripts_are_read_as_the_shell_reads_them(text: str, rules: List[str]) -
 def test_scripts_of_pytorch_are_left_alone(objects: Call) -> None:
     (built,) = objects("train", "--phase", "1", "--site", "voyager", "--kind", "pod")
     main = built["spec"]["containers"][0]
-    main["image"] = "vault.habana.ai/gaudi-docker/1.15.1/u22/habanalabs/pytorch-installer-2.2"
+    main["image"] = "vault.habana.ai/gaudi-docker/1.13.0/u22/habanalabs/pytorch-installer-2.2"
     main["command"] = ["mpirun", "-np", "8", "python3", "run_pretraining.py"]
     assert lint.check([built]) == []
 

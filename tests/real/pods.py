@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Dict, Iterator, List, Sequence
+from typing import Dict, Iterator, List, Mapping, Sequence
 
 from tests.real.two_hosts import HOSTS, NETWORK, TwoHosts, two_hosts
 
@@ -32,9 +32,13 @@ class Pods:
 
     def launch(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Run ``bertkit`` with *arguments* in the launcher."""
+        return self.run([sys.executable, "-m", "bertkit", *arguments], more)
+
+    def run(self, argv: Sequence[str], more: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        """Run *argv* in the launcher, with *more* variables."""
         return subprocess.run(
-            self.argv(*arguments), env={**os.environ, **self.variables, **more}, timeout=900,
-            capture_output=True, text=True, check=False,
+            [*self._hosts.enter(0), *argv], env={**os.environ, **self.variables, **more},
+            timeout=900, capture_output=True, text=True, check=False,
         )  # fmt: skip
 
     def argv(self, *arguments: str) -> List[str]:

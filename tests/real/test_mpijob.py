@@ -13,8 +13,9 @@ from typing import Dict, List
 
 import pytest
 
+from bertkit.kube.started import Started, started
 from bertkit.prepare import prepare
-from tests.real.pods import pods, why_no_sshd
+from tests.real.pods import SSHD, pods, why_no_sshd
 from tests.real.two_hosts import why_not
 
 pytestmark = [pytest.mark.real, pytest.mark.tensorflow]
@@ -44,21 +45,53 @@ def options(work: Path, output: str) -> List[str]:
     ]  # fmt: skip
 
 
+def rendered(work: Path, version: str) -> Dict[str, Started]:
+    """What the pods of ``bertkit manifest train`` start, at a site whose storage is this test's."""
+    small = {"cpu": "1", "memory": "1Gi"}
+    site = {
+        "namespace": "me",
+        "release": "1.13.0",
+        "image": "none: the pods are this machine",
+        "mpijob_version": version,
+        "pods": {"program": str(Path(sys.executable).with_name("bertkit"))},
+        "paths": {
+            "repo": str(work / "tree"), "data": str(work / "data"), "results": str(work / version),
+            "home": str(work),
+        },
+        "volumes": [{"name": "work", "mount": str(work), "host_path": str(work)}],
+        "resources": {name: small for name in ("card", "node", "launcher", "data", "small")},
+    }  # fmt: skip
+    profile = work / f"site-{version}.yaml"
+    profile.write_text(json.dumps(site))
+    command = [
+        sys.executable, "-m", "bertkit", "manifest", "train", "--phase", "1", "--model", "tiny",
+        "--device", "cpu", "--cards", "2", "--nodes", "2", "--site", str(profile), "--json",
+    ]  # fmt: skip
+    made = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
+    return started(json.loads(made)["objects"][0])
+
+
 @pytest.mark.parametrize("version", ["v2beta1", "v1"])
-def test_a_launcher_trains_on_its_two_workers(work: Path, tmp_path: Path, version: str) -> None:
-    with pods(tmp_path, version, slots=2) as job:
-        done = job.launch("train", "--phase", "1", "--cards", "2", *options(work, version))
+def test_the_launcher_of_a_manifest_trains_on_its_two_workers(
+    work: Path, tmp_path: Path, version: str
+) -> None:
+    parts = rendered(work, version)
+    launcher, worker = parts["launcher"], parts["worker"]
+    assert worker.replicas == 2
+    assert worker.argv == ((SSHD, "-De") if version == "v2beta1" else ("sleep", "365d"))
+    with pods(tmp_path, version, slots=worker.slots) as job:
+        done = job.run(launcher.argv, launcher.environment)
         assert done.returncode == 0, done.stderr
-        result: Dict[str, object] = json.loads(done.stdout)
-        assert (result["ranks"], result["steps"]) == (4, 6)
-        directory = work / version / ".bertkit"
+        directory = work / version / "phase1" / ".bertkit"
+        record = json.loads((directory / "run.json").read_text())
+        assert (record["plan"]["ranks"], record["state"]) == (4, "done")
         notes = [json.loads(path.read_text()) for path in (directory / "ranks").glob("*.exit")]
         assert sorted(note["host"] for note in notes) == sorted([*job.workers, *job.workers])
-        plan = json.loads((directory / "run.json").read_text())["plan"]
+        plan = record["plan"]
         assert plan["location"] == f"mpijob-{version}"
         assert plan["hosts"] == job.workers
         assert "--learning_rate=0.005" in plan["script"]  # 0.02 over 4 ranks
-        assert sorted(path.name for path in (work / version).glob("worker_*")) == [
+        assert sorted(path.name for path in directory.parent.glob("worker_*")) == [
             "worker_1", "worker_2", "worker_3",
         ]  # fmt: skip
 
