@@ -99,17 +99,27 @@ class Index:
             file.predictions[begin:end].astype(np.int64),
         )
 
+    def lengths(self, numbers: Array) -> Array:
+        """The tokens (int64) of these records, ascending numbers."""
+        found = np.empty(len(numbers), np.int64)
+        for owner, here in self._by_file(numbers):
+            found[here] = self.files[owner].lengths[numbers[here] - self.starts[owner]]
+        return found
+
     def places(self, numbers: Array) -> Tuple[Array, Array, Array]:
         """Where these records stand, ascending numbers: file, begin and end, int64 each."""
-        bounds = np.searchsorted(numbers, self.starts)
         owners, begins, ends = (np.empty(len(numbers), np.int64) for _ in range(3))
-        for owner in np.flatnonzero(np.diff(bounds)).tolist():
-            here = slice(bounds[owner], bounds[owner + 1])
+        for owner, here in self._by_file(numbers):
             local = numbers[here] - self.starts[owner]
             owners[here] = owner
             begins[here] = self.files[owner].edges[local]
             ends[here] = self.files[owner].edges[local + 1]
         return owners, begins, ends
+
+    def _by_file(self, numbers: Array) -> Iterator[Tuple[int, slice]]:
+        bounds = np.searchsorted(numbers, self.starts)
+        for owner in np.flatnonzero(np.diff(bounds)).tolist():
+            yield owner, slice(int(bounds[owner]), int(bounds[owner + 1]))
 
     def require_unchanged(self) -> None:
         """Raise if a file was written since it was read.

@@ -130,10 +130,11 @@ class _Plan:
     def windows(self) -> Iterator[Array]:
         """Packs of the records' numbers, window by window, each in random order."""
         index, request = self._work.records, self._work.request
-        lengths = np.concatenate([file.lengths for file in index.files]).astype(np.int64)
         random = _random(request.seed)
         for packs in plan_packs(index.windows(request.window, random), self._work.limits):
-            self.tally.count(np.where(packs >= 0, lengths[packs], 0))
+            members = np.unique(packs[packs >= 0])
+            lengths = index.lengths(members)[np.searchsorted(members, packs)]
+            self.tally.count(np.where(packs >= 0, lengths, 0))
             yield packs[random.permutation(len(packs))]
 
     def counts(self) -> Dict[str, int]:

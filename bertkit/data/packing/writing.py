@@ -87,7 +87,6 @@ def write_packs(
 def _jobs(
     index: Index, plan: Iterable[Array], limits: Limits, files: int, scratch: Path
 ) -> Iterator[_Job]:
-    lengths = np.concatenate([file.lengths for file in index.files])
     done = 0
     for number, packs in enumerate(plan):
         numbers = np.unique(packs[packs >= 0])
@@ -99,7 +98,7 @@ def _jobs(
         yield _Job(
             scratch / f"part-{number}", limits, local, targets, files,
             [index.files[owner].path for owner in used], owners, begins, ends,
-            lengths[numbers].astype(np.int64),
+            index.lengths(numbers),
         )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import pytest
 from bertkit.data.packing.metadata import metadata_path
 from bertkit.data.packing.packer import Request
 from bertkit.data.packing.stage import pack
+from tests.data.packing.conftest import fill
 from tests.data.packing.test_bad_input import start
 from tests.data.packing.test_pack import all_bytes
 
@@ -19,6 +20,14 @@ KILLS = int(os.environ.get("BERTKIT_KILLS", "3"))
 
 # What the kernel is asked for while packs are put in place; each is a moment to be killed at.
 PLACING = ("os.rename", "os.remove", "os.rmdir", "shutil.rmtree")
+
+
+@pytest.fixture
+def few(tmp_path):
+    """Records that are packed in a moment: what matters here is how the packs are put in place."""
+    directory = tmp_path / "few" / "training"
+    fill(directory, 2, 30)
+    return directory
 
 
 def settled(source, output):
@@ -62,13 +71,13 @@ def killed_at(request, moment):
     os._exit(0)
 
 
-def test_metadata_never_lies_beside_packs_that_it_does_not_describe(source, tmp_path):
+def test_metadata_never_lies_beside_packs_that_it_does_not_describe(few, tmp_path):
     output = tmp_path / "packs" / "training"
-    old = Request(source, output, ranks=2, workers=1)
+    old = Request(few, output, ranks=2, workers=1)
     pack(old)
     smaller = tmp_path / "fewer" / "training"
     smaller.mkdir(parents=True)
-    shutil.copy(str(source / "0.tfrecord"), str(smaller))
+    shutil.copy(str(few / "0.tfrecord"), str(smaller))
     new = Request(smaller, output, ranks=3, workers=1)
     wanted = [all_bytes(output)]
     pack(new)
@@ -85,16 +94,16 @@ def test_metadata_never_lies_beside_packs_that_it_does_not_describe(source, tmp_
     assert moment > 6
 
 
-def test_a_second_kill_while_clearing_up_leaves_no_metadata_beside_other_packs(source, tmp_path):
+def test_a_second_kill_while_clearing_up_leaves_no_metadata_beside_other_packs(few, tmp_path):
     output = tmp_path / "packs" / "training"
-    one = Request(source, output, ranks=2, workers=1)
+    one = Request(few, output, ranks=2, workers=1)
     other = one._replace(seed=2)
     pack(one)
     wanted = [all_bytes(output)]
     pack(other)
     wanted.append(all_bytes(output))
     for first in range(1, 8):
-        for second in (1, 2, 3, 5):
+        for second in (1, 3):
             pack(one)
             killed_at(other, first)
             killed_at(one, second)
@@ -105,9 +114,9 @@ def test_a_second_kill_while_clearing_up_leaves_no_metadata_beside_other_packs(s
 
 
 @pytest.mark.parametrize("what", ["training", "training_metadata.json", "training.manifest.json"])
-def test_what_is_missing_is_made_again(source, tmp_path, what):
+def test_what_is_missing_is_made_again(few, tmp_path, what):
     output = tmp_path / "packs" / "training"
-    settled(source, output)
+    settled(few, output)
     wanted = all_bytes(output)
     lost = output.parent / what
     if lost.is_dir():
@@ -116,7 +125,7 @@ def test_what_is_missing_is_made_again(source, tmp_path, what):
         lost.unlink()
     if what == "training.manifest.json":  # whose files these are is not known any more
         with pytest.raises(Exception, match="did not make"):
-            settled(source, output)
+            settled(few, output)
         return
-    assert settled(source, output).state == "made"
+    assert settled(few, output).state == "made"
     assert all_bytes(output) == wanted
