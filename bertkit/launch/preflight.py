@@ -92,6 +92,35 @@ def resume_problems(plan: Plan, resume: bool) -> List[BertkitError]:
     return []
 
 
+def card_choice_problems(request: Request, plan: Plan) -> List[BertkitError]:
+    """Whether the caller's variables leave each rank of a node a card of its own.
+
+    Habana's package takes ``HLS_MODULE_ID`` as it is, in every rank; else, with
+    ``HABANA_VISIBLE_MODULES``, the module at the local rank's place in it.
+    """
+    if request.device != "hpu" or request.cards < 2:
+        return []
+    chosen = plan.environment.get("HLS_MODULE_ID")
+    if chosen is not None:
+        return [
+            EnvironmentUnfit(
+                f"all {request.cards} ranks would take the same card",
+                where=f"HLS_MODULE_ID={chosen}",
+                next_step="unset HLS_MODULE_ID: each rank then takes a card of its own",
+            )
+        ]
+    visible = plan.environment.get("HABANA_VISIBLE_MODULES")
+    if visible is None or len(visible.split(",")) >= request.cards:
+        return []
+    return [
+        EnvironmentUnfit(
+            f"{request.cards} cards were asked for, {len(visible.split(','))} are visible",
+            where=f"HABANA_VISIBLE_MODULES={visible}",
+            next_step="name more modules there, or unset it",
+        )
+    ]
+
+
 def question(
     request: Request,
     plan: Plan,

@@ -83,6 +83,7 @@ def plan_and_check(
     trouble += data_fitness.problems(plan)
     trouble += preflight.checkpoint_problems(plan)
     trouble += preflight.resume_problems(plan, resume)
+    trouble += preflight.card_choice_problems(request, plan)
     try:
         facts = preflight.ask(request, plan, lock)
         if not request.hosts:

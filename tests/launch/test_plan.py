@@ -19,6 +19,7 @@ from bertkit.errors import EnvironmentUnfit, UsageProblem
 from bertkit.launch import mpi
 from bertkit.launch.hosts import choose, locate
 from bertkit.launch.plan import Plan, Request, choose_device, make_plan
+from bertkit.launch.preflight import card_choice_problems
 from bertkit.resources import shipped
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -182,6 +183,26 @@ def test_one_card_starts_without_mpirun_and_without_horovod(
     plan = make_plan(request_for("phase2", model="large", cards=1, device="hpu"), os.environ)
     assert plan.argv[0] == sys.executable
     assert "--horovod" not in plan.script
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "cards", "words"),
+    [
+        ("HLS_MODULE_ID", "3", 2, "all 2 ranks would take the same card"),
+        ("HLS_MODULE_ID", "3", 1, None),
+        ("HABANA_VISIBLE_MODULES", "0,1,2", 8, "8 cards were asked for, 3 are visible"),
+        ("HABANA_VISIBLE_MODULES", "4,5", 2, None),
+    ],
+)
+def test_variables_that_leave_no_card_to_a_rank_are_refused(
+    gaudi_image: Path, request_for: RequestFor, monkeypatch: pytest.MonkeyPatch,
+    name: str, value: str, cards: int, words: Optional[str],
+) -> None:  # fmt: skip
+    monkeypatch.setenv(name, value)
+    request = request_for("phase2", cards=cards, device="hpu")
+    found = card_choice_problems(request, make_plan(request, os.environ))
+    assert [each.exit_code for each in found] == ([3] if words else [])
+    assert (words or "") in "".join(map(str, found))
 
 
 def test_few_cores_are_shared_by_slot_with_the_reason(
