@@ -64,13 +64,15 @@ def problems(plan: Plan, facts: Facts, *, resumed: bool) -> List[BertkitError]:
     room = _room(plan, resumed=resumed)
     if free is None or room is None or room.bytes <= free:
         return []
+    ways = "free some space, or take another --output DIR"
+    if Path(plan.script[0]).name == "run_pretraining.py":  # the other scripts have no such flag
+        ways += ", or keep fewer: -- --keep_checkpoint_max=1"
     return [
         EnvironmentUnfit(
             f"the checkpoints need {in_words(room.bytes)}, {in_words(free)} are free",
             where=plan.output,
             why=str(room),
-            next_step="free some space, take another --output DIR, or keep fewer: "
-            "-- --keep_checkpoint_max=1",
+            next_step=ways,
         )
     ]
 

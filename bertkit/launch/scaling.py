@@ -118,7 +118,7 @@ def _cannot_share(
     ways = []
     counts = [each for each in range(1, _MOST_RANKS + 1) if whole % (batch * each) == 0]
     if counts:
-        ways.append("--cards " + _or(_nearest(counts, ranks)))
+        ways.append(_or(_nearest(counts, ranks)) + " cards")  # on all nodes together
     if whole % ranks == 0:
         batches = [each for each in range(1, whole // ranks + 1) if whole % (each * ranks) == 0]
         ways.append("--batch " + _or(_nearest(batches, batch)))

@@ -61,7 +61,7 @@ def test_ranks_that_cannot_share_the_batch_are_refused_with_those_that_can() -> 
     with pytest.raises(UsageProblem) as refusal:
         scale(recipe.load("phase2"), "large", 3)
     assert "3 cards cannot share the global batch of 32768" in str(refusal.value)
-    assert "--cards 2 or 4, or --global-batch 32760 or 32784" in str(refusal.value)
+    assert "take 2 or 4 cards, or --global-batch 32760 or 32784" in str(refusal.value)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_ranks_that_cannot_share_the_batch_are_refused_with_those_that_can() -> 
         (8, Sizes(batch=48), "--global-batch 65280 or 65664"),
         (8, Sizes(global_batch=1000), "--batch 25 or 125, or --global-batch 512 or 1024"),
         (8, Sizes(global_batch=100), "--global-batch 512"),
-        (24, Sizes(), "--cards 16 or 32"),
+        (24, Sizes(), "take 16 or 32 cards"),
     ],
 )
 def test_a_batch_that_does_not_divide_is_refused_with_the_nearest_that_do(
