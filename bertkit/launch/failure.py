@@ -147,7 +147,8 @@ def end_of(log: Path, most: int = 64 * 1024) -> List[str]:
             text = stream.read().decode("utf-8", errors="replace")
     except FileNotFoundError:
         return []
-    return [line for line in text.splitlines() if line.strip()][-_LAST_LINES:]
+    lines = [line.rstrip() for line in text.splitlines()]
+    return [line for line in lines if line.strip(" \t\0")][-_LAST_LINES:]
 
 
 def signal_name(number: int) -> str:
@@ -175,7 +176,11 @@ def _without_a_note(
         words = "its processes were killed, or its host is gone"
         own = run_directory / "ranks" / f"{rank}.log"
         return Failure(rank, str(lost[0]["host"]), code, words, end_of(own) or lines, own)
-    words = "ended by something outside, and no rank could say how"
+    words = (
+        f"it was {in_words(None, code - 128)[1]}"
+        if 128 < code < 128 + signal.NSIG
+        else "ended by something outside, and no rank could say how"
+    )
     hosts = sorted({str(note["host"]) for note in lost})
     if len(hosts) == 1 and len({str(note["host"]) for note in ranks}) > 1:
         words = f"{hosts[0]} is gone, or its daemon was killed: nothing from its {len(lost)} ranks"

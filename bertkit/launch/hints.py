@@ -78,7 +78,7 @@ _HINTS = (
     Hint(
         r"Device acquire failed|Device already acquired|Device or resource busy",
         "the card is held by another process, or is not free yet",
-        "hl-smi shows who holds it; end that process, or wait, and run the same command again",
+        "hl-smi shows who holds it; end that process, or wait",
     ),
     # [habana] load_habana_module of habana-tensorflow 1.13.0 without a driver, as it ran here
     Hint(
@@ -123,7 +123,7 @@ _HINTS = (
         r"lost communication with|Connection refused|No route to host|"
         r"Permission denied \(publickey|Host key verification failed|Connection timed out",
         "a host cannot be reached, or its daemon ended",
-        "try the host by hand, then run the same command again",
+        "try the host by hand",
     ),
     # [hvd] stall_inspector.cc: "One or more tensors were submitted to be reduced, gathered or
     # broadcasted by subset of ranks", "Stalled ranks:", "missing ranks"
