@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from importlib.util import find_spec
 
 import pytest
@@ -11,6 +12,8 @@ from bertkit.data.packing.packer import Request
 from bertkit.data.packing.stage import pack
 from bertkit.data.packing.upstream import UpstreamPacker
 from bertkit.errors import BertkitError, EnvironmentUnfit
+from tests.data.packing.test_bad_input import start
+from tests.data.test_workers import is_running
 
 # It has upstream's options and writes what upstream writes where upstream does; bertkit packs.
 SCRIPT = """
@@ -77,6 +80,33 @@ def test_what_it_loses_is_noticed(source, tmp_path, repo, change, reason):
         pack(Request(source, output, workers=1), packer=UpstreamPacker(repo(change)))
     assert not output.exists()
     assert not metadata_path(output).exists()
+
+
+WORKERS = """
+import os, sys, time
+child = os.fork()
+if child:
+    Path(sys.argv[0] + ".pids").write_text(f"{os.getpid()} {child} ready")
+time.sleep(600)
+"""
+
+
+def test_its_processes_end_with_bertkit(source, tmp_path, repo):
+    root = repo(WORKERS)
+    told = next(root.rglob("*.py")).with_name("pack_pretraining_data_tfrec.py.pids")
+    running = start(source, tmp_path / "packs" / "training", "--engine", "upstream",
+                    "--repo", str(root))  # fmt: skip
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not (told.exists() and "ready" in told.read_text()):
+        assert running.poll() is None
+        time.sleep(0.01)
+    script, worker, _ = told.read_text().split()
+    running.kill()
+    running.communicate()
+    while time.monotonic() < deadline and (is_running(script) or is_running(worker)):
+        time.sleep(0.01)
+    assert not is_running(script)
+    assert not is_running(worker)
 
 
 def test_a_checkout_without_it_is_named(tmp_path):
