@@ -1,6 +1,6 @@
 """The first pass over the records: every one is checked, and what planning needs is kept.
 
-That is eight bytes a record: where it stands, its tokens and its predictions.
+That is at most eight bytes a record: where it stands, its tokens and its predictions.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class FileIndex(NamedTuple):
         identity: changes if the file is written or replaced.
         sha256: of the file, in hex.
         edges: uint32 or uint64 [records + 1]: where each frame begins, and the end of the file.
-        lengths: uint16 [records]: tokens.
-        predictions: uint16 [records]: masked tokens.
+        lengths: uint8 or uint16 [records]: tokens.
+        predictions: uint8 or uint16 [records]: masked tokens.
         contents: the sum of the sequences' contents.
     """
 
@@ -76,13 +76,9 @@ class Index:
 
         Blocks are shuffled over all files, and then the records within a window.
         """
-        blocks = np.array(
-            [
-                (number, begin)
-                for number, file in enumerate(self.files)
-                for begin in range(0, len(file.lengths), BLOCK)
-            ]
-        )
+        begins = [np.arange(0, len(file.lengths), BLOCK) for file in self.files]
+        owners = np.repeat(np.arange(len(begins)), [len(each) for each in begins])
+        blocks = np.column_stack([owners, np.concatenate(begins)])
         blocks = blocks[random.permutation(len(blocks))]
         per_window = max(1, size // BLOCK)
         for begin in range(0, len(blocks), per_window):
@@ -163,6 +159,7 @@ class _IndexOne:
 
     def __call__(self, path: Path) -> FileIndex:
         reader = Reader(self._limits)
+        tokens, most = self._limits
         edges, lengths, predictions, contents, end = [], [], [], 0, 0
         identity = _identity(path)
         with path.open("rb") as stream:
@@ -171,8 +168,8 @@ class _IndexOne:
                 sequences = reader.read(frames, path)
                 edges.append(np.array(frames.edges[:-1], dtype=np.int64) + end)
                 end += frames.edges[-1]
-                lengths.append(sequences.lengths.astype(np.uint16))
-                predictions.append(sequences.predictions.astype(np.uint16))
+                lengths.append(sequences.lengths.astype(np.min_scalar_type(tokens)))
+                predictions.append(sequences.predictions.astype(np.min_scalar_type(most)))
                 contents = added(contents, sum_of_contents(sequences))
         if not end:
             raise DataDamaged("a file of records is empty", where=path,

@@ -17,8 +17,8 @@ from bertkit.data.workers import cores
 from bertkit.errors import BertkitError, DataDamaged, UsageProblem
 from bertkit.files import exclusive
 
-#: more processes than this would need more than 1.5 GB
-MOST_WORKERS = 12
+#: more processes than this would need more than 1.5 GB: each has about 110 MB at 512 tokens
+MOST_WORKERS = 10
 
 #: with more the linear program gets too large: the strategies grow with the square
 MOST_TOKENS = 2048
