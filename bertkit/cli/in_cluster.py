@@ -70,7 +70,6 @@ def _wrapped(
 ) -> click.Command:
     taken = [_taken(each) for each in command.params if each.name not in _LEFT_OUT]
     shareable = any("--share" in each.opts for each in taken)
-    taken = [each for each in taken if "--share" not in each.opts]
     site = [*_SITE_OPTIONS, *([_INDEXED] if shareable else [])]
     if not any("--synapse-version" in each.opts for each in taken):
         site.append(_RELEASE)

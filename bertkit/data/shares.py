@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Mapping, NamedTuple, Optional, Sequence, TypeVar
 
-from bertkit.errors import UsageProblem
+from bertkit.errors import EnvironmentUnfit, UsageProblem
 
 _Item = TypeVar("_Item")
 
@@ -34,6 +34,7 @@ def find_share(asked: Optional[str], environ: Mapping[str, str]) -> Share:
 
     Raises:
         UsageProblem: what is asked for, or what the environment says, is no share.
+        EnvironmentUnfit: there are several shares, and nothing says which is this pod's.
     """
     for source, text in (
         ("--share", asked),
@@ -49,6 +50,14 @@ def find_share(asked: Optional[str], environ: Mapping[str, str]) -> Share:
                 next_step="--share 0/4 is the first of four",
             )  # fmt: skip
         return Share(int(match.group(1)), int(match.group(2)))
+    if environ.get(SHARES_VARIABLE, "1") != "1":
+        # Kubernetes before 1.22 drops completionMode without a word: each pod would do everything.
+        raise EnvironmentUnfit(
+            "this pod does not know which share is its own",
+            where=f"{SHARES_VARIABLE}={environ[SHARES_VARIABLE]}",
+            why="there is no JOB_COMPLETION_INDEX: this Kubernetes knows no indexed Jobs",
+            next_step="one Job for each share: bertkit manifest data wiki --share I/N",
+        )
     return Share()
 
 

@@ -131,6 +131,16 @@ def _data(
     words: Sequence[str], parameters: Sequence[Parameter], settings: Settings, shares: int
 ) -> Work:
     stage = words[1]
+    job = f"data-{stage}"
+    share = next((each for each in parameters if each.option == "--share" and each.given), None)
+    if share is not None:
+        if shares > 1:
+            raise UsageProblem(
+                "--indexed and --share cannot go together",
+                why="in an indexed Job the pod's index says which share it does",
+                next_step="leave one of them out",
+            )
+        job += f"-{str(share.value).partition('/')[0]}"  # a job for each share, side by side
     # `pack` takes a directory as an argument, instead of --data.
     has_argument = any(each.given and each.option is None for each in parameters)
     root = next((e for e in parameters if e.option == "--data" and not has_argument), None)
@@ -142,7 +152,7 @@ def _data(
     if root is not None:
         storage.append(str(root.value) if root.given else settings.data)
     return Work(
-        job=f"data-{stage}",
+        job=job,
         component="data",
         title=f"Data: {stage}" + (f", shared by {shares} pods" if shares > 1 else ""),
         arguments=_arguments(words, parameters, set_here),

@@ -31,7 +31,7 @@ def top(work: Work, settings: Settings, kind: str) -> List[str]:
     if work.shares > 1:
         lines.append(
             "completionMode: Indexed needs Kubernetes 1.22 (1.21 with a feature gate); older ones "
-            "drop it silently: make one manifest without --indexed there."
+            "drop it silently: make one manifest for each share there, with --share I/N."
         )
     return lines
 

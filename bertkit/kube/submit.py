@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 from bertkit.errors import BertkitError
 from bertkit.kube.cancel import cancel
 from bertkit.kube.cluster import Cluster
+from bertkit.kube.dropped import dropped
 from bertkit.kube.jobs import Found
 from bertkit.kube.kinds import POD, Object, meta
 from bertkit.kube.pieces import Piece, templates
@@ -126,7 +127,7 @@ def _check(cluster: Cluster, piece: Piece, body: Object, *, under_another_name: 
     """Have the cluster check an object, and each of its pod templates as a pod."""
     if under_another_name:
         body = {**body, "metadata": {**body["metadata"], "name": _similar(piece.name)}}
-    cluster.create(piece.kind, body, dry_run=True)
+    _tell_dropped(piece, dropped(body, cluster.create(piece.kind, body, dry_run=True)))
     for role, template in templates(piece):
         pod = {
             "apiVersion": POD.api,
@@ -150,6 +151,27 @@ def _check(cluster: Cluster, piece: Piece, body: Object, *, under_another_name: 
                 continue
             error.what = f"the {role} pod of {piece}: {error.what}"
             raise
+
+
+def _tell_dropped(piece: Piece, places: Sequence[str]) -> None:
+    """Say what this cluster does not know of *piece*.
+
+    Raises:
+        Refused: without it each pod would do the whole work.
+    """
+    if "spec.completionMode" in places:
+        error = Refused(
+            f"this cluster knows no indexed Jobs, as {piece} is one",
+            where="spec.completionMode",
+            why="Kubernetes before 1.22 drops that, and each pod would do the same work",
+            next_step="one job for each share: --share I/N instead of --indexed N",
+        )
+        error.status = 422
+        raise error
+    if places:
+        log.warning(
+            "this cluster does not know, and leaves out of %s: %s", piece, ", ".join(places)
+        )
 
 
 def _similar(name: str) -> str:

@@ -135,6 +135,12 @@ def test_the_same_share_is_not_done_twice_at_once(root, dump):
         process.wait()
 
 
+def test_a_pod_of_several_that_is_told_no_index_does_nothing(root, dump, monkeypatch):
+    monkeypatch.setenv("BERTKIT_SHARES", "4")
+    monkeypatch.delenv("JOB_COMPLETION_INDEX", raising=False)
+    assert "knows no indexed Jobs" in wiki(root, dump, fails=3)
+
+
 @pytest.mark.parametrize("share", ["3/3", "1", "a/b", "-1/2", "1/0"])
 def test_a_share_that_is_none_is_refused(root, dump, share):
     assert "is no share" in wiki(root, dump, f"--share={share}", fails=2)

@@ -22,6 +22,8 @@ KINDS: Dict[str, Tuple[str, ...]] = {
     "data-mrpc": ("data", "mrpc", *_VOYAGER),
     "data-squad": ("data", "squad", *_VOYAGER),
     "data-wiki": ("data", "wiki", "--dump-date", "20240501", *_VOYAGER),
+    "data-wiki-indexed": ("data", "wiki", "--indexed", "4", *_VOYAGER),
+    "data-wiki-share": ("data", "wiki", "--share", "1/4", *_VOYAGER),
     "data-pack": ("data", "pack", "--phase", "2", *_VOYAGER),
     "squad-8": ("train", "--task", "squad", "--cards", "8", *_VOYAGER),
     "phase2-8-packed": ("train", "--phase", "2", "--cards", "8", "--packed", *_VOYAGER),

@@ -100,7 +100,7 @@ _WORKER = "spec/mpiReplicaSpecs/Worker/template/spec"
         ("metadata/name", None, ["name"]),
         ("spec/slotsPerWorker", 4, ["hpus-equal-slots", "ranks-equal-cards"]),
         ("spec/slotsPerWorker", None, ["hpus-equal-slots", "ranks-equal-cards"]),
-        ("spec/mpiReplicaSpecs/Worker/replicas", 2, ["ranks-equal-cards"]),
+        ("spec/mpiReplicaSpecs/Worker/replicas", 2, []),
         ("spec/mpiReplicaSpecs/Launcher/replicas", 2, ["replicas"]),
         ("spec/runPolicy/cleanPodPolicy", None, ["clean-up"]),
         ("spec/mpiReplicaSpecs/Worker/restartPolicy", None, ["restart"]),

@@ -167,6 +167,8 @@ def test_variables_of_this_machine_do_not_reach_the_pod(
         (["train", "--phase", "1", "--init-checkpoint", "ckpt"], "no place in a pod"),
         (["train", "--task", "mrpc", "--packed"], "--packed is not for mrpc"),
         (["train", "--phase", "1", "--steps", "2", "--profile", "9,999999"], "has only"),
+        (["data", "wiki", "--share", "0/2", "--indexed", "2"], "cannot go together"),
+        (["data", "wiki", "--indexed", "2", "--kind", "pod"], "for a Job, not for a Pod"),
         (["data", "mrpc", "--from", "here"], "no place in a pod"),
         (["data", "mrpc", "--data", "/scratch/d"], "scratch space"),
         (["data", "pack", "/a", "--output", "/scratch/d"], "scratch space"),

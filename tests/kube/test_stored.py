@@ -10,6 +10,8 @@ from .apiserver import ApiServer
 from .kinds import KINDS
 from .test_manifest import pod_specs
 
+#: what the tests' server is too old for; `bertkit submit` refuses that beforehand
+UNKNOWN_TO_1_20 = {"data-wiki-indexed": [".spec.completionMode: 'Indexed' became None"]}
 _COLLECTIONS = {"Pod": "/api/v1", "Job": "/apis/batch/v1"}
 
 
@@ -47,7 +49,7 @@ def test_every_kind_is_stored_whole(
         arguments = (*arguments, "--mpijob-version", each_api.version)
     for built in objects(*arguments, "--namespace", namespace):
         stored = each_api.ask("POST", collection(built, namespace), built)
-        assert lost(built, stored) == []
+        assert lost(built, stored) == UNKNOWN_TO_1_20.get(kind, [])
         for number, spec in enumerate(pod_specs(built)):
             pod = {
                 "apiVersion": "v1",

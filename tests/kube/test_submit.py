@@ -92,6 +92,23 @@ def test_a_dry_run_has_everything_checked_and_makes_nothing(submit, played, file
     assert played.names(played.mpijobs) == played.names(played.pods) == []
 
 
+def test_an_indexed_job_is_not_handed_to_a_cluster_that_would_forget_the_index(submit, played):
+    answer = submit("data", "wiki", "--site", "voyager", "--indexed", "4", "--namespace",
+                    played.namespace)  # fmt: skip
+    assert answer.code == 3
+    assert "knows no indexed Jobs" in answer.err
+    assert "--share I/N instead of --indexed N" in answer.err
+    assert played.names(f"/apis/batch/v1/namespaces/{played.namespace}/jobs") == []
+
+
+def test_what_a_cluster_does_not_know_is_said(submit, played, file):
+    odd = pod("a")
+    odd["spec"]["containers"][0]["resizePolicy"] = [{"resourceName": "cpu"}]
+    answer = submit("-f", file(odd))
+    assert answer.code == 0
+    assert "leaves out of Pod a: spec.containers[0].resizePolicy" in answer.err
+
+
 def test_what_the_cluster_finds_invalid_in_a_pod_template_stops_everything(submit, played, file):
     job = played.make("probe")  # a valid one, to be made invalid where only pods are looked at
     job["metadata"] = {"name": "bert"}

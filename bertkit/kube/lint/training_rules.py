@@ -47,10 +47,11 @@ def _own(workload: Workload, container: Node) -> Iterator[Finding]:
     if len(texts) < 2 or PurePosixPath(texts[0]).name != "bertkit" or texts[1] != "train":
         return
     said = dict(re.findall(r"(?<!\S)--(cards|nodes)[= ](\d+)", " ".join(texts)))
-    cards, nodes = int(said.get("cards", 1)), int(said.get("nodes", 1))
     worker = workload.pod("worker")
     has_cards = workload.slots if workload.is_mpi else workload.ranks
     has_nodes = worker.replicas if worker else 1
+    # Without --nodes, train takes all workers of the job.
+    cards, nodes = int(said.get("cards", 1)), int(said.get("nodes", has_nodes))
     if has_cards is not None and (cards, nodes) != (has_cards, has_nodes):
         yield words[1].finding(
             "ranks-equal-cards", ERROR,
