@@ -13,93 +13,16 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from bertkit.devices import environment as device_environment
 from bertkit.devices.machine import Machine, gaudi_devices, system_root, this_machine
-from bertkit.launch import corpus, extra_flags, mpi, packing, profiling, script_flags
-from bertkit.launch.formula import Number, shown
-from bertkit.launch.hosts import Host, Location
-from bertkit.launch.job import Job, assemble
-from bertkit.launch.recipe import Recipe, fill
+from bertkit.launch import mpi
+from bertkit.launch.filling import fill_in
+from bertkit.launch.formula import Number
+from bertkit.launch.request import Request as Request
 from bertkit.launch.scaling import Derivation as Derivation
-from bertkit.launch.scaling import Sizes, scale
 from bertkit.launch.transport import find as find_transport
-from bertkit.launch.transport import ssh_port
 from bertkit.resources import shipped
 
 #: bertkit's own folder inside a run's output directory
 RUN_DIRECTORY = ".bertkit"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the user asked for, with paths made absolute.
-
-    Attributes:
-        recipe: the job.
-        model: ``large``, ``base`` or ``tiny``.
-        cards: ranks on each node.
-        device: ``hpu`` or ``cpu``.
-        repo: the prepared checkout.
-        data: the data directory.
-        output: the run's own directory.
-        init_checkpoint: prefix of the checkpoint to start from, or None.
-        steps, batch, global_batch: instead of the recipe's, or None.
-        extra_flags: flags of upstream's own, passed on as they are.
-        python: the interpreter of the ranks.
-        remarks: what was noticed on the way to this request.
-        location: where the run takes place.
-        hosts: those of its hosts that are taken; empty: this machine alone.
-        ssh_port: the user's; None: as it follows from the place.
-        scale_out: ``gaudi`` or ``host``: whose network joins the nodes; None: as it is set up.
-        packed: train on packed records.
-        evaluate: evaluate after pre-training.
-        profile: ``FIRST,LAST`` pass to trace, or None.
-        corpus: the corpus' name; None: the one that is there.
-        pretrained: the directory of the pretrained model it starts from, or None.
-    """
-
-    recipe: Recipe
-    model: str
-    cards: int
-    device: str
-    repo: Path
-    data: Path
-    output: Path
-    init_checkpoint: Optional[Path]
-    steps: Optional[int]
-    extra_flags: Tuple[str, ...]
-    python: Path
-    remarks: Tuple[str, ...] = ()
-    location: Location = Location("machine")
-    hosts: Tuple[Host, ...] = ()
-    ssh_port: Optional[int] = None
-    scale_out: Optional[str] = None
-    batch: Optional[int] = None
-    global_batch: Optional[int] = None
-    packed: bool = False
-    evaluate: bool = False
-    profile: Optional[str] = None
-    corpus: Optional[str] = None
-    pretrained: Optional[Path] = None
-
-    @property
-    def options(self) -> List[str]:
-        """The recipe's options that are chosen."""
-        chosen = {"packed": self.packed, "eval": self.evaluate, "profile": self.profile is not None}
-        return [name for name, wanted in chosen.items() if wanted]
-
-    @property
-    def ranks(self) -> int:
-        """Ranks on all nodes together."""
-        return self.cards * max(1, len(self.hosts))
-
-    @property
-    def by_kubectl(self) -> bool:
-        """Whether the nodes are reached by ``kubectl exec``."""
-        return self.location.kind == "mpijob-v1"
-
-    def ssh_port_from(self, environ: Mapping[str, str]) -> Optional[int]:
-        """The port that ssh must be told, by the caller's *environ* too; None: ssh's own."""
-        in_pods = self.location.in_pods
-        return ssh_port(environ, self.ssh_port, in_pods=in_pods, hpu=self.device == "hpu")
 
 
 @dataclass(frozen=True)
@@ -185,33 +108,12 @@ def make_plan(
     """
     recipe = request.recipe
     machine = machine or this_machine(system_root())
-    known = script_flags.read(request.repo, recipe.script)
-    job = assemble(recipe, request.options, known)
-    extra = extra_flags.check(recipe, job, request.model, request.extra_flags, known)
-    needs, of_data = _needs(request, job)
-    values, derivations, more = _numbers(request, job, of_data)
+    filled = fill_in(request, RUN_DIRECTORY)
     run_directory = request.output / RUN_DIRECTORY
-    rank_0 = request.output / "worker_0" if request.ranks > 1 else request.output
-    texts = {
-        **needs,
-        **{name: shown(value) for name, value in values.items()},
-        "output": str(request.output),
-        "run_directory": str(run_directory),
-        "rank_0_output": str(rank_0),
-        "profile": request.profile or "",
-    }
-    script = [str(request.repo / recipe.script)]
-    script += [fill(flag, texts) for flag in job.flags]
-    if request.init_checkpoint is not None:
-        script.append(f"--init_checkpoint={request.init_checkpoint}")
-    if request.ranks > 1:
-        script.append(recipe.horovod_flag)
-    script += request.extra_flags
-
     environment, remarks = _environment(request, environ, machine)
-    remarks += [*request.remarks, *extra, *more]
+    remarks += [*request.remarks, *filled.remarks]
     program = [str(request.python), str(shipped("launchers") / "rank.py"), str(run_directory)]
-    program += script
+    program += filled.script
     agent: Tuple[str, ...] = ()
     exports = device_environment.exported(environment)
     if request.ranks == 1 and not request.hosts:
@@ -237,63 +139,19 @@ def make_plan(
         location=request.location.kind,
         agent=agent,
         argv=tuple(argv),
-        script=tuple(script),
+        script=filled.script,
         environment=dict(sorted(environment.items())),
         exports=tuple(exports),
         working_directory=str((request.repo / recipe.script).parent),
-        derivations=tuple(derivations),
-        numbers=values,
-        needs=needs,
+        derivations=filled.derivations,
+        numbers=filled.numbers,
+        needs=filled.needs,
         starts_from=None if request.init_checkpoint is None else str(request.init_checkpoint),
         output=str(request.output),
         run_directory=str(run_directory),
         remarks=tuple(remarks),
-        evaluation=_evaluation(request, texts),
+        evaluation=filled.evaluation,
     )
-
-
-def _needs(request: Request, job: Job) -> Tuple[Dict[str, str], Dict[str, Number]]:
-    """Name -> file or directory that the job needs, and the numbers that its data bring."""
-    name = corpus.choose(request.data, job.needs.values(), request.corpus)
-    needs = {
-        key: str(request.data / fill(path, {"corpus": name})) for key, path in job.needs.items()
-    }
-    config = shipped("launchers") / "models" / f"{request.model}.json"
-    if request.pretrained is not None:
-        config = request.pretrained / "bert_config.json"
-        if "vocab" in needs:
-            needs["vocab"] = str(request.pretrained / "vocab.txt")
-    needs["bert_config"] = str(config)
-    if request.packed:
-        average = packing.average_in_a_pack(Path(needs["packing_metadata"]))
-        return needs, {"avg_seq_per_sample": average}
-    return needs, {}
-
-
-def _numbers(
-    request: Request, job: Job, of_data: Mapping[str, Number]
-) -> Tuple[Dict[str, Number], List[Derivation], List[str]]:
-    """The job's numbers, how they came about, and remarks on them."""
-    sizes = Sizes(request.steps, request.batch, request.global_batch)
-    values, derivations = scale(
-        request.recipe, request.model, request.ranks, sizes, of_data, job.formulas
-    )
-    remarks = []
-    if request.packed:
-        wanted, real = values["global_batch"], values["sequences_a_step"]
-        remarks.append(f"packed: a step has about {real:.0f} sequences for the {wanted} wanted")
-    if request.profile is not None:
-        profiling.checked(request.profile, values)
-        remarks.append(f"the trace will lie in {request.output}/plugins/profile, for TensorBoard")
-    return values, derivations, remarks
-
-
-def _evaluation(request: Request, texts: Mapping[str, str]) -> Tuple[str, ...]:
-    if not request.recipe.evaluation:
-        return ()
-    script, *arguments = request.recipe.evaluation
-    filled = [fill(argument, texts) for argument in arguments]
-    return (str(request.python), str(request.repo / script), *filled)
 
 
 def _environment(
