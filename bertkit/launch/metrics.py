@@ -111,6 +111,8 @@ class MetricsReader:
                 self.last_finite_step = max(self.last_finite_step or 0, metric.step)
             elif self.lost_at is None:
                 self.lost_at = metric.step
+        if self.final_loss is not None and not math.isfinite(self.final_loss):
+            self.lost_at = self.lost_at or self.last_finite_step or 0
         return reported if self._dllogger else logged
 
     def _from_log(self, line: str) -> Iterator[Metric]:
@@ -127,8 +129,6 @@ class MetricsReader:
         match = _FINAL.search(line)
         if match:
             self.final_loss = _number(match.group(1))
-            if self.final_loss is not None and not math.isfinite(self.final_loss):
-                self.lost_at = self.lost_at or self.last_finite_step or 0
         match = _STEPS.search(line)
         if match and self.total_steps is None:
             self.total_steps = int(match.group(1))

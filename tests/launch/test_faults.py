@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Iterator
 
 import pytest
 
@@ -15,7 +16,7 @@ from bertkit.launch import attempts, follow, train
 from bertkit.launch.attempts import Supervision
 from bertkit.launch.plan import Plan, Request, make_plan
 from bertkit.upstream.lock import read_lock
-from tests.launch.runs import needs_mpirun, record_of, script, with_in_command_line
+from tests.launch.runs import needs_mpirun, record_of, script, start, with_in_command_line
 
 RequestFor = Callable[..., Request]
 
@@ -223,3 +224,46 @@ def test_a_killed_rank_is_told_in_words(plan_with: Callable[..., Plan], repo: Pa
     failure = failure_of(plan, repo)
     assert failure.exit_code == 128 + signal.SIGKILL
     assert "SIGKILL (killed by someone, or by the kernel" in failure.what
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make cgroups")
+def test_a_rank_that_the_kernel_killed_for_want_of_memory_is_told_for_certain(
+    plan_with: Callable[..., Plan], repo: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    plan = plan_with("report(1); save()\ntaken = [b'x' * (1 << 22) for _ in range(1000)]")
+    with small_cgroup(256 << 20) as enter:
+        supervisor = start(plan, repo, preexec_fn=enter)
+        assert supervisor.wait(timeout=60) == 128 + signal.SIGKILL
+    said = capfd.readouterr().err
+    assert "killed by the kernel: out of memory" in said
+    assert "more memory" in said
+
+
+@contextlib.contextmanager
+def small_cgroup(limit: int) -> Iterator[Callable[[], None]]:
+    """A memory cgroup below this process's own, and what enters it; skips where there is none."""
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "memory":
+            parent, name = Path("/sys/fs/cgroup/memory") / path[1:], "memory.limit_in_bytes"
+            break
+    else:
+        parent, name = Path("/sys/fs/cgroup") / path[1:], "memory.max"
+    place = parent / f"bertkit-test-{os.getpid()}"
+    try:
+        place.mkdir()
+    except OSError as error:
+        pytest.skip(f"no cgroup of one's own here: {error}")
+    try:
+        try:
+            (place / name).write_text(str(limit))
+        except OSError as error:
+            pytest.skip(f"no limit on memory here: {error}")
+
+        def enter() -> None:
+            (place / "cgroup.procs").write_text(str(os.getpid()))
+
+        yield enter
+    finally:
+        with contextlib.suppress(OSError):
+            place.rmdir()

@@ -81,3 +81,53 @@ def test_evaluation_results_are_read_as_upstream_writes_them(tmp_path: Path) -> 
 def test_a_loss_that_is_no_number_is_null_in_json() -> None:
     line = Metric(step=4, loss=float("nan"), mlm_loss=float("inf")).as_json()
     assert json.loads(line) == {"step": 4, "loss": None, "mlm_loss": None}
+
+
+def test_what_the_script_says_of_its_steps_is_known(tmp_path: Path) -> None:
+    reader = with_log(
+        tmp_path,
+        "INFO:tensorflow:***** Running training *****\n"
+        "INFO:tensorflow:  Num examples = 400\nINFO:tensorflow:  Num steps = 50\n",
+    )
+    reader.read()
+    assert reader.total_steps == 50
+    assert reader.signs == 0
+
+
+def test_every_batch_is_a_sign_of_progress_also_between_two_reports(tmp_path: Path) -> None:
+    """Upstream logs the loss of each batch; with much accumulation a step takes minutes."""
+    reader = with_log(
+        tmp_path, "INFO:tensorflow:loss = 11.0, step = 0 (9.1 sec)\n" * 3, dllogger=True
+    )
+    assert reader.read() == []
+    assert reader.signs == 3
+
+
+def test_horovods_complaints_are_no_progress(tmp_path: Path) -> None:
+    complaints = (
+        "[W horovod/common/stall_inspector.cc:107] One or more tensors were submitted to be "
+        "reduced, gathered or broadcasted by subset of ranks and are waiting for remainder of "
+        "ranks for more than 60 seconds.\nStalled ranks:\n"
+    )
+    reader = with_log(tmp_path, "INFO:tensorflow:Loss for final step: 0.5.\n" + complaints)
+    reader.read()
+    assert reader.signs == 0
+    (tmp_path / "ranks/0.log").open("a").write("INFO:tensorflow:Evaluation [10/100]\n")
+    reader.read()
+    assert reader.signs == 1
+
+
+@pytest.mark.parametrize(
+    "line", ["INFO:tensorflow:loss = nan, step = 4", "INFO:tensorflow:Loss for final step: nan."]
+)
+def test_a_lost_loss_is_noticed(tmp_path: Path, line: str) -> None:
+    reader = with_log(tmp_path, f"INFO:tensorflow:loss = 0.7, step = 4\n{line}\n")
+    reader.read()
+    assert reader.lost_at == 4
+    assert reader.last_finite_step == 4
+
+
+def with_log(directory: Path, text: str, *, dllogger: bool = False) -> MetricsReader:
+    (directory / "ranks").mkdir()
+    (directory / "ranks/0.log").write_text(text)
+    return MetricsReader(directory, dllogger=dllogger)
