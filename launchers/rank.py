@@ -4,7 +4,7 @@
     python rank.py --versions                           what runs the script, as JSON
 
 In ``RUN_DIRECTORY/ranks`` rank N has ``N.log`` (its whole output), ``N.start`` (host, processes,
-versions) and ``N.exit`` (how it ended, and when). The same note and the log's last lines also go to
+versions) and ``N.exit`` (how it ended, and when). The same notes and the log's last lines also go to
 mpirun's output, so that they come from a host that does not share the directory too. So the rank
 that failed first is known whatever mpirun prints. A file name ``{rank}.json`` in a flag gets the
 rank's number.
@@ -71,7 +71,10 @@ class Rank:
             signal.signal(number, lambda received, _frame: self._end(received))
         signal.signal(signal.SIGUSR1, lambda _number, _frame: self._dump())
         signal.signal(signal.SIGUSR2, lambda number, _frame: self._pass_on(number))
-        self._write("start", self._start())
+        start = self._start()
+        self._write("start", start)
+        with contextlib.suppress(OSError):
+            os.write(report, f"{MARK} {self.number} start {json.dumps(start)}\n".encode())
         _, status = os.waitpid(self._child, 0)
 
         note = self._end_note(status, killed_before)

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 _LAST_LINES = 20
 # What launchers/rank.py says on mpirun's output; mpirun puts its own tag in front.
-_REPORTED = re.compile(r"bertkit-rank (\d+) (note|line|stack) (.*)$")
+_REPORTED = re.compile(r"bertkit-rank (\d+) (start|note|line|stack) (.*)$")
 
 _SIGNALS = {
     signal.SIGKILL: "killed by someone, or by the kernel, often for want of memory",
@@ -135,7 +135,9 @@ def read_reports(run_directory: Path) -> Reports:
 
 def started(run_directory: Path) -> List[Mapping[str, Any]]:
     """The ranks that came to run: rank, host, process and wrapper (process ids of that host)."""
-    return _from_files(run_directory / "ranks", "start")
+    files = {int(note["rank"]): note for note in _from_files(run_directory / "ranks", "start")}
+    heard = _from_output(run_directory / "mpirun.log", "start")[0]
+    return list({**heard, **files}.values())
 
 
 def end_of(log: Path, most: int = 64 * 1024) -> List[str]:
@@ -199,7 +201,9 @@ def _from_files(directory: Path, kind: str) -> List[Mapping[str, Any]]:
     return notes
 
 
-def _from_output(log: Path) -> Tuple[Dict[int, Mapping[str, Any]], Dict[str, _Lines]]:
+def _from_output(
+    log: Path, which: str = "note"
+) -> Tuple[Dict[int, Mapping[str, Any]], Dict[str, _Lines]]:
     notes: Dict[int, Mapping[str, Any]] = {}
     lines: Dict[str, _Lines] = {"line": {}, "stack": {}}
     with contextlib.suppress(OSError):
@@ -208,8 +212,10 @@ def _from_output(log: Path) -> Tuple[Dict[int, Mapping[str, Any]], Dict[str, _Li
             if match is None:
                 continue
             rank, kind, text = int(match.group(1)), match.group(2), match.group(3)
-            if kind != "note":
+            if kind in lines:
                 lines[kind].setdefault(rank, []).append(text)
+                continue
+            if kind != which:
                 continue
             with contextlib.suppress(ValueError, TypeError, KeyError):
                 note = json.loads(text)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 from typing import Callable, List, Optional, TextIO
 
+from bertkit.launch.failure import started
 from bertkit.launch.live import Live
 from bertkit.launch.metrics import Metric, MetricsReader
 from bertkit.launch.plan import Plan
 from bertkit.launch.supervise import Verdict, Watcher
+
+log = logging.getLogger("bertkit")
 
 #: seconds that upstream gets to give up by itself when its loss is no number any more
 PATIENCE = 10.0
@@ -31,8 +35,9 @@ class Follower(Watcher):
     def __init__(
         self, plan: Plan, stream: TextIO, stall_timeout: float, note: Callable[[int], None]
     ) -> None:
+        self._run_directory = Path(plan.run_directory)
         self.reader = MetricsReader(
-            Path(plan.run_directory),
+            self._run_directory,
             dllogger=any(flag.startswith("--dllog_path=") for flag in plan.script),
         )
         self.seen: List[Metric] = []
@@ -67,9 +72,27 @@ class Follower(Watcher):
         if self.reader.lost_at is not None:
             self._lost = now if self._lost is None else self._lost
             return Verdict.LOSS_LOST if ended or now - self._lost >= PATIENCE else None
-        if self._limit and self.still_for() >= self._limit:
+        if self._limit and self.still_for() >= self._limit and self._can_tell():
             return Verdict.STALLED
         return None
+
+    def unseen(self) -> Optional[str]:
+        """The host that rank 0 runs on if its files cannot be seen here; else None."""
+        if (self._run_directory / "ranks" / "0.log").exists():
+            return None
+        hosts = [note["host"] for note in started(self._run_directory) if int(note["rank"]) == 0]
+        return str(hosts[0]) if hosts else None
+
+    def _can_tell(self) -> bool:
+        """Whether silence means that nothing moves: not if rank 0 writes where it is not seen."""
+        host = self.unseen()
+        if host is None:
+            return True
+        log.warning(
+            "  rank 0 writes on %s, which is not seen here: nothing tells if it hangs", host
+        )
+        self._limit = 0
+        return False
 
     def still_for(self) -> float:
         """Seconds since rank 0 last showed that it gets on."""

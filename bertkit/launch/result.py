@@ -128,7 +128,7 @@ def failure_of(
         return _lost_loss(plan, outcome, follower, result)
     if outcome.failure is not None:
         return _first(plan, outcome.failure, after, again)
-    if result.checkpoint is None:
+    if result.checkpoint is None and follower.unseen() is None:
         return RunFailed(
             f"{plan.job} ended well but left no whole checkpoint",
             code=1,

@@ -212,5 +212,26 @@ def test_a_stopped_rank_of_another_host_is_named_without_shared_storage(
     assert "most recent call first" in (run_directory / "ranks/3.stack").read_text()
 
 
+@needs_mpirun
+def test_a_run_whose_files_lie_on_another_host_is_neither_hung_nor_failed(
+    plan_with: Callable[..., Plan], repo: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As in a launcher without the workers' storage: here the ranks get a directory of their own."""
+    from bertkit.launch.attempts import Supervision
+
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount")
+    plan = plan_with("report(1); time.sleep(4); save()", cards=2)
+    (tmp_path / "elsewhere/.bertkit").mkdir(parents=True)
+    mount = f'mount --bind {tmp_path}/elsewhere {plan.output} && exec "$@"'
+    first = plan.argv.index(sys.executable)
+    inside = ["unshare", "--mount", "sh", "-c", mount, "sh"]
+    plan = dataclasses.replace(plan, argv=(*plan.argv[:first], *inside, *plan.argv[first:]))
+    supervisor = start(plan, repo, supervision=Supervision(stall_timeout=2.0))
+    assert supervisor.wait(timeout=60) == 0
+    assert "which is not seen here" in capfd.readouterr().err
+    assert not (Path(plan.run_directory) / "ranks/0.log").exists()
+
+
 def parent_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
