@@ -4,8 +4,8 @@
     python rank.py --versions                           what runs the script, as JSON
 
 In ``RUN_DIRECTORY/ranks`` rank N has ``N.log`` (its whole output), ``N.start`` (host, processes,
-versions) and ``N.exit`` (how it ended, and when). The same notes and the log's last lines also go to
-mpirun's output, so that they come from a host that does not share the directory too. So the rank
+versions) and ``N.exit`` (how it ended, and when). The same notes and the log's last lines also go
+to mpirun's output, so that they come from a host that does not share the directory too. So the rank
 that failed first is known whatever mpirun prints. A file name ``{rank}.json`` in a flag gets the
 rank's number.
 

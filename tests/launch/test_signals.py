@@ -216,7 +216,7 @@ def test_a_stopped_rank_of_another_host_is_named_without_shared_storage(
 def test_a_run_whose_files_lie_on_another_host_is_neither_hung_nor_failed(
     plan_with: Callable[..., Plan], repo: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """As in a launcher without the workers' storage: here the ranks get a directory of their own."""
+    """As in a launcher without the workers' storage: the ranks get a directory of their own."""
     from bertkit.launch.attempts import Supervision
 
     if os.geteuid() != 0:
