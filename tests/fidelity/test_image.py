@@ -104,6 +104,7 @@ def test_a_run_goes_all_the_way_to_the_device_and_its_failure_has_a_hint(
     assert "bertkit doctor" in done.stderr
 
 
+@pytest.mark.parametrize("habana", ["3.10"], indirect=True)
 @pytest.mark.parametrize("cards", [1, 2])
 def test_with_the_device_replaced_upstream_trains_with_the_real_package(
     image: Image, upstream_url: str, cards: int
