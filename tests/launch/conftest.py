@@ -118,3 +118,15 @@ def gaudi_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     return root
+
+
+@pytest.fixture
+def some_mpirun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An Open MPI in ``MPI_ROOT`` that tells its version, for plans that nobody carries out."""
+    root = tmp_path / "openmpi"
+    (root / "bin").mkdir(parents=True)
+    mpirun = root / "bin/mpirun"
+    mpirun.write_text("#!/bin/sh\necho 'mpirun (Open MPI) 4.1.5'\n")
+    mpirun.chmod(0o755)
+    monkeypatch.setenv("MPI_ROOT", str(root))
+    return root

@@ -58,6 +58,7 @@ def older(repo: Path, *, without: str = "", also: str = "") -> None:
     script.write_text(text + "def older():\n    pass\n" + "".join(more))
 
 
+@pytest.mark.usefixtures("some_mpirun")
 def test_packed_records_and_their_average_are_taken(request_for: RequestFor, packed: Path) -> None:
     made = plan(request_for("phase1", packed=True, cards=2))
     assert f"--input_files_dir={packed.parent}/training" in made.script
@@ -177,6 +178,7 @@ def test_the_only_corpus_is_taken_and_of_several_one_must_be_named(
         plan(request_for("phase1", corpus="../secret"))
 
 
+@pytest.mark.usefixtures("some_mpirun")
 def test_squad_is_scored_by_upstreams_script_over_what_rank_0_predicts(
     request_for: RequestFor, repo: Path, data: Path
 ) -> None:

@@ -108,7 +108,7 @@ def seeing(mounts: str) -> str:
 
 
 @pytest.fixture
-def two_nodes(request_for: RequestFor, repo: Path) -> Request:
+def two_nodes(request_for: RequestFor, repo: Path, some_mpirun: Path) -> Request:
     request = request_for("phase1", cards=1, location=Location("hosts", TWO, "hostfile"), hosts=TWO)
     request.output.mkdir(parents=True)
     return request
