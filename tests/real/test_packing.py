@@ -1,4 +1,4 @@
-"""Packs of both engines are what real upstream 1.13.0 trains on."""
+"""Packs of real upstream 1.13.0 and of bertkit have the same sequences and metadata."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ PACKER = "Model-References/TensorFlow/nlp/bert/data_preprocessing/pack_pretraini
 def work(tmp_path_factory: pytest.TempPathFactory, upstream_url: str) -> Path:
     """A checkout of upstream 1.13.0 and the sample data, whose records of 128 tokens are packed."""
     pytest.importorskip("tensorflow")
-    pytest.importorskip("horovod")
     directory = tmp_path_factory.mktemp("packing")
     bertkit(directory, "prepare-repo", "--synapse-version", "1.13.0", "--upstream", upstream_url)
     bertkit(directory, "data", "sample", "--data", "data")
@@ -38,15 +37,6 @@ def bertkit(directory: Path, *arguments: str) -> Dict[str, Any]:
     )
     result: Dict[str, Any] = json.loads(done.stdout)
     return result
-
-
-def test_upstream_trains_on_packs_and_learns(work: Path, upstream_url: str) -> None:
-    result = bertkit(
-        work, "train", "--device", "cpu", "--model", "tiny", "--phase", "1", "--cards", "2",
-        "--packed",
-    )  # fmt: skip
-    assert result["steps"] == 6
-    assert result["last_loss"] < result["first_loss"]
 
 
 def test_upstreams_own_packer_makes_packs_of_the_same_sequences(
