@@ -70,12 +70,18 @@ def amounts_of(work: Work, settings: Settings) -> Amounts:
     if work.cards == 1 and work.nodes == 1:
         return _without_hugepages_on_cpu(settings.resources["card"], work)
     node = settings.resources["node"]
-    whole = Amounts(
+
+    def part(quantity: Optional[str]) -> Optional[str]:
+        return quantity and quantities.share(quantity, work.cards, CARDS_PER_SERVER)
+
+    cards = Amounts(
         cpu=quantities.share(node.cpu, work.cards, CARDS_PER_SERVER),
         memory=quantities.share(node.memory, work.cards, CARDS_PER_SERVER),
         hugepages=node.hugepages,
+        cpu_request=part(node.cpu_request),
+        memory_request=part(node.memory_request),
     )
-    return _without_hugepages_on_cpu(whole, work)
+    return _without_hugepages_on_cpu(cards, work)
 
 
 def check_storage(work: Work, settings: Settings) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Dict, Tuple
 
 _VOYAGER = ("--site", "voyager")
 _GENERIC = ("--site", "generic", "--image", "registry.example/bertkit:1.13.0")
+
+_LAB = ("--site", str(Path(__file__).with_name("lab.yaml")))
 
 KINDS: Dict[str, Tuple[str, ...]] = {
     "prepare-repo": ("prepare-repo", *_VOYAGER),
@@ -28,6 +31,8 @@ KINDS: Dict[str, Tuple[str, ...]] = {
     "squad-8": ("train", "--task", "squad", "--cards", "8", *_VOYAGER),
     "phase2-8-packed": ("train", "--phase", "2", "--cards", "8", "--packed", *_VOYAGER),
     "pretrained": ("pretrained", *_VOYAGER),
+    "phase2-16-lab": ("train", "--phase", "2", "--cards", "8", "--nodes", "2", *_LAB),
+    "data-books-lab": ("data", "books", "--from", "/books", *_LAB),
     "phase1-tiny-2-cpu": (
         "train", "--phase", "1", "--cards", "2", "--model", "tiny", "--device", "cpu", *_GENERIC,
     ),

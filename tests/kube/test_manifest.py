@@ -150,6 +150,20 @@ def test_fewer_cards_get_their_share_of_a_node(objects: Call) -> None:
     assert launcher["volumes"] == worker["volumes"]
 
 
+def test_what_only_newer_operators_know_is_there_when_asked_for(
+    objects: Call, call: Call, tmp_path: Path
+) -> None:
+    site = tmp_path / "lab.yaml"
+    text = (Path(__file__).parent / "lab.yaml").read_text(encoding="utf-8")
+    site.write_text(text + "operator_features: [wait-for-workers]\n")
+    arguments = ["train", "--phase", "2", "--cards", "8", "--site", str(site)]
+    (built,) = objects(*arguments)
+    assert built["spec"]["launcherCreationPolicy"] == "WaitForWorkersReady"
+    answer = call("manifest", *arguments, "--mpijob-version", "v1")
+    assert answer.code == 2
+    assert "MPIJob v1 knows no wait-for-workers" in answer.err
+
+
 def test_variables_of_this_machine_do_not_reach_the_pod(
     objects: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
