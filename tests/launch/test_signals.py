@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -219,8 +220,9 @@ def test_a_run_whose_files_lie_on_another_host_is_neither_hung_nor_failed(
     """As in a launcher without the workers' storage: the ranks get a directory of their own."""
     from bertkit.launch.attempts import Supervision
 
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount")
+    probe = ["unshare", "--mount", "mount", "--bind", str(tmp_path), str(tmp_path)]
+    if not shutil.which("unshare") or subprocess.run(probe, check=False).returncode != 0:
+        pytest.skip("nothing can be mounted here")
     plan = plan_with("report(1); time.sleep(4); save()", cards=2)
     (tmp_path / "elsewhere/.bertkit").mkdir(parents=True)
     mount = f'mount --bind {tmp_path}/elsewhere {plan.output} && exec "$@"'
