@@ -17,6 +17,8 @@ _FINAL = re.compile(r"Loss for final step: ([-+.\w]+?)\.?$")
 _EXAMPLES = re.compile(r"Avg total throughput = ([\d.]+) \[examples/sec\]")
 # "  Num steps = 28": upstream's fine-tuning scripts before they train
 _STEPS = re.compile(r"\bNum steps = (\d+)$")
+# tf.estimator's NanTensorHook, which ends the training before the loss is logged
+_NAN = re.compile(r"Model diverged with loss = NaN|NaN loss during training")
 # Horovod's stall inspector, which repeats itself while nothing moves
 _STALLED = re.compile(
     r"[Ss]talled|[Mm]issing ranks|stall_inspector|subset of ranks|more than \d+ sec"
@@ -100,6 +102,7 @@ class MetricsReader:
         self.final_loss: Optional[float] = None
         self.last_finite_step: Optional[int] = None
         self.lost_at: Optional[int] = None
+        self._nan_said = False
 
     def read(self) -> List[Metric]:
         """What is new since the last call, in the order of steps."""
@@ -111,8 +114,10 @@ class MetricsReader:
                 self.last_finite_step = max(self.last_finite_step or 0, metric.step)
             elif self.lost_at is None:
                 self.lost_at = metric.step
-        if self.final_loss is not None and not math.isfinite(self.final_loss):
-            self.lost_at = self.lost_at or self.last_finite_step or 0
+        given_up = self.final_loss is not None and not math.isfinite(self.final_loss)
+        if self.lost_at is None and (given_up or self._nan_said):
+            # The step after the last one that is known to have been good.
+            self.lost_at = 0 if self.last_finite_step is None else self.last_finite_step + 1
         return reported if self._dllogger else logged
 
     def _from_log(self, line: str) -> Iterator[Metric]:
@@ -123,6 +128,7 @@ class MetricsReader:
             return
         if self.final_loss is not None and line.strip() and not _STALLED.search(line):
             self.signs += 1
+        self._nan_said = self._nan_said or bool(_NAN.search(line))
         match = _EXAMPLES.search(line)
         if match and self.examples_per_second is None:
             self.examples_per_second = float(match.group(1))  # training's; evaluation's follows

@@ -144,13 +144,14 @@ def known_cause(failure: Failure) -> Optional[Hint]:
 
 
 def good_until(follower: Follower) -> Optional[int]:
-    """The last step whose checkpoint is surely good, where the loss was lost later.
+    """The last step whose checkpoint is surely good, where the loss was lost later; -1: none.
 
     The loss of step N comes from the weights that a checkpoint of step N - 1 holds.
     """
     if follower.reader.lost_at is None:
         return None
-    return max(0, (follower.reader.last_finite_step or 0) - 1)
+    last = follower.reader.last_finite_step
+    return -1 if last is None else max(0, last - 1)
 
 
 def _first(plan: Plan, failure: Failure, after: str, again: str) -> RunFailed:

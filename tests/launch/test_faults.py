@@ -120,6 +120,16 @@ def test_a_run_that_trains_on_with_a_lost_loss_is_ended(
     assert failure_of(plan, repo).exit_code == 1
 
 
+def test_a_checkpoint_from_a_start_that_was_no_number_is_not_recommended(
+    plan_with: Callable[..., Plan], repo: Path
+) -> None:
+    plan = plan_with("save(0); print('Model diverged with loss = NaN.', flush=True); sys.exit(1)")
+    failure = failure_of(plan, repo)
+    assert "no whole checkpoint from before" in str(failure.why)
+    assert "resume" not in str(failure.next_step)
+    assert record_of(plan)["result"]["good_until"] == -1
+
+
 def test_upstreams_own_code_is_passed_on_when_it_gives_up_over_a_lost_loss(
     plan_with: Callable[..., Plan], repo: Path
 ) -> None:

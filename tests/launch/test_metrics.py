@@ -118,12 +118,17 @@ def test_horovods_complaints_are_no_progress(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["INFO:tensorflow:loss = nan, step = 4", "INFO:tensorflow:Loss for final step: nan."]
+    "line",
+    [
+        "INFO:tensorflow:loss = nan, step = 5",
+        "INFO:tensorflow:Loss for final step: nan.",
+        "ERROR:tensorflow:Model diverged with loss = NaN.",
+    ],
 )
 def test_a_lost_loss_is_noticed(tmp_path: Path, line: str) -> None:
     reader = with_log(tmp_path, f"INFO:tensorflow:loss = 0.7, step = 4\n{line}\n")
     reader.read()
-    assert reader.lost_at == 4
+    assert reader.lost_at == 5
     assert reader.last_finite_step == 4
 
 
