@@ -12,7 +12,7 @@ _UNITS: Dict[str, Fraction] = {
     **{unit: Fraction(1000**n) for n, unit in enumerate("kMGTP", start=1)},
     **{f"{unit}i": Fraction(1024**n) for n, unit in enumerate("KMGTP", start=1)},
 }
-_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)([a-zA-Z]*)")
+_QUANTITY = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)([a-zA-Z]*)")
 
 
 def value(quantity: object) -> Optional[Fraction]:

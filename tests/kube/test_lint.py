@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import random
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 import pytest
 import yaml
@@ -237,6 +239,51 @@ def test_what_is_no_plain_yaml_is_refused(
 )  # fmt: skip
 def test_a_script_of_any_length_is_read_to_its_end(piece: str) -> None:
     script(piece * (150_000 // len(piece)))
+
+
+#: what a value anywhere in a manifest is replaced by
+ODD: List[Any] = [
+    None, True, 0, -1, 10**30, 1.5, float("inf"), "", "²", "9" * 5000, "1e999", [], {}, [None],
+    "--learning_rate=inf --train_batch_size=²", ["bertkit", "train", "--cards=" + "9" * 5000],
+    ["sh", "-c", "A=$A; mpirun -np $A python3 run_pretraining.py --max_seq_length=128"], "List",
+    ["mpirun", "-np", "7", "run_pretraining.py", "--max_seq_length=512", "--learning_rate=1"],
+    {"habana.ai/gaudi": "9" * 50},
+]  # fmt: skip
+
+
+def places(value: Any, place: Tuple[Any, ...] = ()) -> Iterator[Tuple[Any, ...]]:
+    """The places of all values below *value*."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, child in list(pairs):
+        yield (*place, key)
+        if isinstance(child, (dict, list)):
+            yield from places(child, (*place, key))
+
+
+@pytest.mark.parametrize("arguments", [["--cards", "8"], ["--kind", "pod"], ["--cards", "1"]])
+def test_manifests_with_odd_values_in_odd_places_are_findings_too(
+    arguments: List[str], good: Call
+) -> None:
+    built = good("train", "--phase", "2", *arguments)
+    chance = random.Random(5)
+    for _ in range(400):
+        spoiled = copy.deepcopy(built)
+        for _ in range(chance.randint(1, 3)):
+            place = chance.choice(list(places(spoiled)))
+            at: Any = spoiled
+            for key in place[:-1]:
+                at = at[key]
+            at[place[-1]] = copy.deepcopy(chance.choice(ODD))
+        lint.check([spoiled])  # raises nothing
+
+
+@pytest.mark.parametrize(("ranks", "rules"), [
+    (8, []), (7, ["learning-rate", "ranks-equal-cards"]), (0, ["ranks-equal-cards"]),
+])  # fmt: skip
+def test_any_number_of_ranks_is_checked(ranks: int, rules: List[str]) -> None:
+    flags = "--horovod --max_seq_length=512 --train_batch_size=8 --num_accumulation_steps=512"
+    call = f"python3 run_pretraining.py --learning_rate=0.0005 {flags}"
+    assert script(f"mpirun -np {ranks} {call}") == rules
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,15 @@ def _mpi(workload: Workload) -> Iterator[Finding]:
             why="it starts the ranks and computes nothing: the cards stand idle",
             instead="take habana.ai/gaudi out of the launcher's resources",
         )  # fmt: skip
+    for node, count in (
+        (workload.root.at("spec", "slotsPerWorker"), workload.slots),
+        (specs.at("Worker", "replicas"), worker.replicas if worker else 1),
+    ):
+        if count < 1:
+            yield node.finding(
+                "replicas", ERROR, f"{count} where at least one is wanted",
+                why="there would be no ranks", instead="1 or more",
+            )  # fmt: skip
     if worker is not None:
         yield from _slots(workload, worker)
         if launcher is not None:

@@ -46,7 +46,7 @@ def _own(workload: Workload, container: Node) -> Iterator[Finding]:
     texts = [word.text() for word in words]
     if len(texts) < 2 or PurePosixPath(texts[0]).name != "bertkit" or texts[1] != "train":
         return
-    said = dict(re.findall(r"(?<!\S)--(cards|nodes)[= ](\d+)", " ".join(texts)))
+    said = dict(re.findall(r"(?<!\S)--(cards|nodes)[= ](\d{1,9})(?!\d)", " ".join(texts)))
     worker = workload.pod("worker")
     has_cards = workload.slots if workload.is_mpi else workload.ranks
     has_nodes = worker.replicas if worker else 1
@@ -94,7 +94,7 @@ class _Call:
         ranks, said = self._ranks(workload)
         yield from self._started(workload, ranks, said)
         recipe = self._recipe()
-        if recipe is not None and ranks is not None:
+        if recipe is not None and ranks is not None and ranks > 0:
             yield from self._horovod(recipe, ranks)
             yield from self._numbers(recipe, ranks)
         yield from self._places(container)
@@ -149,15 +149,17 @@ class _Call:
         """Learning rate and accumulation, where upstream's global batch is meant."""
         if self.program != "run_pretraining.py" or "enable_packed_data_mode" in self.flags:
             return
-        values, _ = scale(recipe, "large", ranks)
+        # For one rank, because any number of ranks can stand in a file.
+        values, _ = scale(recipe, "large", 1)
+        scheduled = float(values["learning_rate"])
         rate = _number(self.flags.get("learning_rate"))
-        if rate is not None and abs(rate - float(values["learning_rate"])) > 1e-9:
+        if rate is not None and abs(rate - scheduled / ranks) > 1e-9:
             yield self.finding(
-                "learning-rate", ERROR if rate > values["learning_rate"] else WARNING,
+                "learning-rate", ERROR if rate > scheduled / ranks else WARNING,
                 f"learning rate {shown(rate)} with {ranks} ranks",
                 "run_pretraining.py multiplies it by the ranks: "
-                f"{shown(float(values['schedule_rate']))} / {ranks} is upstream's",
-                f"--learning_rate={shown(values['learning_rate'])}", "--learning_rate",
+                f"{shown(scheduled)} / {ranks} is upstream's",
+                f"--learning_rate={shown(scheduled / ranks)}", "--learning_rate",
             )  # fmt: skip
         batch = _number(self.flags.get("train_batch_size"))
         steps = _number(self.flags.get("num_accumulation_steps"))
@@ -207,14 +209,14 @@ def _calls(container: Node, source: Sequence[str]) -> Iterator[_Call]:
 
 def _value(word: str, text: str, depth: int = 5) -> Optional[int]:
     """The number that a word of a script stands for, through its own plain assignments."""
-    if word.isdigit():
-        return int(word[:9])
+    if re.fullmatch(r"[0-9]{1,9}", word):
+        return int(word)
     if depth == 0:
         return None
     product = re.fullmatch(r"\$\(\((\w+)\*(\w+)\)\)", word)
     if product:
         first, second = (
-            _value(name if name.isdigit() else f"${name}", text, depth - 1)
+            _value(name if name.isdecimal() else f"${name}", text, depth - 1)
             for name in product.groups()
         )
         return None if first is None or second is None else first * second
@@ -224,8 +226,9 @@ def _value(word: str, text: str, depth: int = 5) -> Optional[int]:
 
 
 def _number(text: Optional[str]) -> Optional[float]:
+    match = re.fullmatch(r"[0-9]{0,9}\.?[0-9]{0,12}(?:e-?[0-9]{1,2})?", text or "")
     try:
-        return float(text) if text else None
+        return float(match.group()) if match else None
     except ValueError:
         return None
 

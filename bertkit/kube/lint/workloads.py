@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
@@ -61,11 +62,9 @@ class Node:
 
     def number(self) -> Optional[int]:
         """The value if it is a whole number, or a text of one."""
-        if isinstance(self.value, bool):
+        if isinstance(self.value, bool) or not isinstance(self.value, (int, str)):
             return None
-        if isinstance(self.value, int):
-            return self.value
-        return int(self.value) if isinstance(self.value, str) and self.value.isdigit() else None
+        return int(self.value) if re.fullmatch(r"-?[0-9]{1,9}", str(self.value)) else None
 
     def finding(
         self,
