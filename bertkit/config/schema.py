@@ -76,7 +76,7 @@ def _problems(value: object, rule: Mapping[str, Any], place: Place) -> Iterator[
             yield place, why
     if isinstance(value, dict):
         yield from _of_mapping(value, rule, place)
-    elif isinstance(value, list):
+    elif isinstance(value, list) and "items" in rule:
         for index, child in enumerate(value):
             yield from _problems(child, rule["items"], (*place, index))
     elif isinstance(value, str) and not value.isprintable():

@@ -112,6 +112,8 @@ def test_a_profile_of_ones_own_is_named_by_its_file(tmp_path: Path, own: Path) -
         ("volumes: [{name: A_b, mount: /a}]", "volumes[0].name: 'A_b' is not written"),
         ("release: 1.13", "release: wants a text (quote it), not 1.13"),
         ("kind: cronjob", "kind: is 'cronjob'; it can be 'job', 'pod'"),
+        ("mpijob_version: [v1]", "mpijob_version: is ['v1']; it can be"),
+        ("resources: {card: {memory: 9999999999999999Gi}}", "resources.card.memory"),
         ("keep_seconds: true", "keep_seconds: wants a whole number"),
         ("keep_seconds: -1", "is below 0"),
         ("paths: {data: relative}", "paths.data: 'relative' is not written"),
