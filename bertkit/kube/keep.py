@@ -91,6 +91,9 @@ def save_now(
                 kept += 1
             except (Refused, Unreachable) as error:
                 troubles.append(f"{source.pod} ({source.container}): {error.why or error.what}")
+    if not kept:
+        with contextlib.suppress(OSError):  # never made, or not ours alone
+            directory.rmdir()
     return (directory if kept else None), troubles
 
 

@@ -30,7 +30,7 @@ def mpijob(name: str, version: str, workers: int = 2) -> Object:
         return {
             "replicas": count,
             "restartPolicy": "Never",
-            "template": {"spec": {"containers": [container(role)]}},
+            "template": {"spec": {"containers": [container(role, command=["sleep", "9"])]}},
         }
 
     policy = {"cleanPodPolicy": "Running"}

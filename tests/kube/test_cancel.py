@@ -44,13 +44,14 @@ def test_what_does_not_go_is_named_with_its_node(cancel, played):
     assert json.loads(answer.out)["left"] == ["worker 0 (bert-worker-0 on node-7)"]
 
 
-def test_logs_that_cannot_be_had_do_not_keep_a_job_alive(cancel, played):
+def test_logs_that_cannot_be_had_do_not_keep_a_job_alive(cancel, played, tmp_path):
     job = played.make(workers=1)
     played.starts(job)
     played.runs("bert-worker-0", "node-7")  # a node that nobody knows
     with played.collecting():
-        answer = cancel("bert")
+        answer = cancel("bert", "--save", str(tmp_path))
     assert answer.code == 0
+    assert list(tmp_path.iterdir()) == []
     assert "a log is not kept: bert-worker-0" in answer.err
 
 

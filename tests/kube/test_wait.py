@@ -227,7 +227,8 @@ def test_the_command_ends_with_the_jobs_exit_code_or_124(played, call, tmp_path,
     assert "bert failed with exit code 42" in answer.err
 
 
-def test_submit_can_wait_too(played, call, tmp_path):
+def test_submit_can_wait_too(played, call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     document = tmp_path / "pod.json"
     played.make()  # any other job
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"},
