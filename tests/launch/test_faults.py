@@ -52,7 +52,7 @@ def test_a_stopped_rank_ends_the_run_with_124_and_is_named(
         "waits()",
         cards=2,
     )
-    failure = failure_of(plan, repo, stall_timeout=3.0)
+    failure = failure_of(plan, repo, stall_timeout=5.0)
     assert failure.exit_code == 124
     assert "rank 1 on" in failure.what
     assert "is stopped: the script, process" in failure.what
@@ -77,7 +77,7 @@ def test_a_deadlock_leaves_the_stacks_of_all_ranks(
         "rank_waits_for_ever()",
         cards=2,
     )
-    failure = failure_of(plan, repo, stall_timeout=3.0)
+    failure = failure_of(plan, repo, stall_timeout=5.0)
     assert failure.exit_code == 124
     for rank in (0, 1):
         stack = (Path(plan.run_directory) / f"ranks/{rank}.stack").read_text()

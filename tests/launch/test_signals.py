@@ -204,7 +204,7 @@ def test_a_stopped_rank_of_another_host_is_named_without_shared_storage(
     first = plan.argv.index(sys.executable)
     argv = [*plan.argv[:first], "unshare", "--mount", str(mover), *plan.argv[first:]]
     plan = dataclasses.replace(plan, argv=tuple(hosts.command(argv)))
-    supervisor = start(plan, repo, supervision=Supervision(stall_timeout=3.0))
+    supervisor = start(plan, repo, supervision=Supervision(stall_timeout=5.0))
     os.kill(ranks_of(plan)[3], signal.SIGSTOP)
     assert supervisor.wait(timeout=60) == 124
     nothing_is_left_of(plan)
