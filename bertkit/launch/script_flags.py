@@ -10,7 +10,7 @@ import ast
 import difflib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, FrozenSet, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, Iterator, List, Optional, Sequence, Tuple
 
 #: what absl brings by itself and what makes sense for a run; True: a switch
 _OF_ABSL = {
@@ -20,6 +20,8 @@ _OF_ABSL = {
 #: one of these is in every module that defines flags, or imports another one of the checkout
 _TELLING = (b"DEFINE_", b"add_argument", b"TensorFlow.")
 _LARGEST = 4 * 1024 * 1024
+
+_Nodes = Sequence[ast.AST]
 
 
 @dataclass(frozen=True)
@@ -59,35 +61,29 @@ def read(repo: Path, script: str) -> Optional[ScriptFlags]:
         script: the script's path below it.
     """
     path = repo / script
-    tree = _parse(path)
-    if tree is None:
-        return None
-    flags = _defined(tree, programs=True)
-    for module in sorted(_reached(repo, path, tree)):
-        imported = _parse(module)
-        if imported is not None:
-            flags.update(_defined(imported, programs=False))
-    return ScriptFlags(path, {**_OF_ABSL, **flags}, frozenset(_words(tree))) if flags else None
+    nodes = _nodes(path)
+    flags = _defined(nodes, programs=True)
+    for _, imported in sorted(_reached(repo, path, nodes).items()):
+        flags.update(_defined(imported, programs=False))
+    return ScriptFlags(path, {**_OF_ABSL, **flags}, frozenset(_words(nodes))) if flags else None
 
 
-def _reached(repo: Path, script: Path, tree: ast.Module) -> Set[Path]:
+def _reached(repo: Path, script: Path, nodes: _Nodes) -> Dict[Path, _Nodes]:
     """The checkout's modules that *script* imports, and those that these import."""
     roots = (repo, script.parent)
-    seen: Set[Path] = set()
-    waiting = list(_imported(roots, tree))
+    seen: Dict[Path, _Nodes] = {}
+    waiting = list(_imported(roots, nodes))
     while waiting:
         path = waiting.pop()
         if path in seen or path == script:
             continue
-        seen.add(path)
-        found = _parse(path)
-        if found is not None:
-            waiting += _imported(roots, found)
+        seen[path] = _nodes(path)
+        waiting += _imported(roots, seen[path])
     return seen
 
 
-def _imported(roots: Tuple[Path, ...], tree: ast.Module) -> Iterator[Path]:
-    for node in ast.walk(tree):
+def _imported(roots: Tuple[Path, ...], nodes: _Nodes) -> Iterator[Path]:
+    for node in nodes:
         if isinstance(node, ast.Import):
             names = [each.name for each in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -103,29 +99,33 @@ def _imported(roots: Tuple[Path, ...], tree: ast.Module) -> Iterator[Path]:
                         yield path
 
 
-def _parse(path: Path) -> Optional[ast.Module]:
+def _nodes(path: Path) -> _Nodes:
+    """All that stands in a module; nothing where it cannot be read or has no flags.
+
+    Walked once: that and parsing take most of the time.
+    """
     try:
         if path.stat().st_size > _LARGEST:
-            return None
+            return []
         content = path.read_bytes()
         if not any(word in content for word in _TELLING):
-            return None  # large modules without flags; parsing them takes most of the time
-        return ast.parse(content)
+            return []
+        return list(ast.walk(ast.parse(content)))
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):  # too deep: 3.8's
-        return None
+        return []
 
 
-def _defined(tree: ast.Module, *, programs: bool) -> Dict[str, bool]:
+def _defined(nodes: _Nodes, *, programs: bool) -> Dict[str, bool]:
     """``flags.DEFINE_bool("name", ...)`` and the like: name -> whether it is a switch.
 
     Args:
-        tree: the source.
+        nodes: all that stands in the source.
         programs: also what argparse is told. A module that is imported only has its arguments
             for when it is a program itself.
     """
     found = {}
-    short = dict(_short_names(tree))
-    for node in ast.walk(tree):
+    short = dict(_short_names(nodes))
+    for node in nodes:
         if not isinstance(node, ast.Call):
             continue
         keywords = {each.arg: each.value for each in node.keywords}
@@ -140,9 +140,9 @@ def _defined(tree: ast.Module, *, programs: bool) -> Dict[str, bool]:
     return found
 
 
-def _short_names(tree: ast.Module) -> Iterator[Tuple[str, str]]:
+def _short_names(nodes: _Nodes) -> Iterator[Tuple[str, str]]:
     """``text = flags.DEFINE_string``, also several at once: the short name and the function."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if not isinstance(node, ast.Assign):
             continue
         for target in node.targets:
@@ -165,8 +165,8 @@ def _text(node: Optional[ast.AST]) -> Optional[str]:
     return value if isinstance(value, str) else None
 
 
-def _words(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _words(nodes: _Nodes) -> Iterator[str]:
+    for node in nodes:
         if isinstance(node, ast.Name):
             yield node.id
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
