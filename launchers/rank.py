@@ -35,7 +35,7 @@ PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 #: what is sent to mpirun's output begins with this
 MARK = "bertkit-rank"
 LAST_LINES = 20
-_STACK_LINES = 400
+_TEXT_LINES = 400
 #: seconds that a rank stays after its stacks are out, so that mpirun does not end the others sooner
 _AFTER_STACKS = 1.0
 
@@ -161,9 +161,11 @@ class Rank:
         if note["code"] == 0:
             pass
         elif self._stack_from is None:
-            said += [f"{MARK} {self.number} line {line}" for line in last_lines(self._log)]
+            # All that may tell the cause; less where only somebody else's failure ended this rank.
+            most = LAST_LINES if self._told else _TEXT_LINES
+            said += [f"{MARK} {self.number} line {line}" for line in last_lines(self._log, most)]
         else:
-            stack = last_lines(self._log.with_suffix(".stack"), most=_STACK_LINES)
+            stack = last_lines(self._log.with_suffix(".stack"), most=_TEXT_LINES)
             said += [f"{MARK} {self.number} stack {line}" for line in stack]
         with contextlib.suppress(OSError), os.fdopen(to, "wb") as stream:
             stream.write(("\n".join(said) + "\n").encode("utf-8", errors="replace"))

@@ -8,9 +8,10 @@ import re
 import signal
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 _LAST_LINES = 20
+_TEXT = 400
 # What launchers/rank.py says on mpirun's output; mpirun puts its own tag in front.
 _REPORTED = re.compile(r"bertkit-rank (\d+) (start|note|line|stack) (.*)$")
 
@@ -40,6 +41,7 @@ class Failure:
         code: its exit code, 128 + N for signal N.
         words: what that means.
         last_lines: the end of its log.
+        text: more of it: TensorFlow's errors stand a hundred lines before the end.
         log: its log, on its own host.
         out_of_memory: the kernel says that it killed a process there for want of memory.
     """
@@ -51,6 +53,7 @@ class Failure:
     last_lines: List[str]
     log: Path
     out_of_memory: bool = False
+    text: Sequence[str] = ()
 
     @property
     def who(self) -> str:
@@ -92,8 +95,9 @@ def first_failure(run_directory: Path, ranks: int, launcher_code: int) -> Option
     log = run_directory / "ranks" / f"{rank}.log"
     killed = bool(first.get("out_of_memory_kills")) and first["signal"] == signal.SIGKILL
     code, words = in_words(first["code"], first["signal"], out_of_memory=killed)
-    lines = end_of(log) or reports.lines.get(rank, [])
-    return Failure(rank, str(first["host"]), code, words, lines, log, killed)
+    text = end_of(log, _TEXT) or reports.lines.get(rank, [])
+    host = str(first["host"])
+    return Failure(rank, host, code, words, text[-_LAST_LINES:], log, killed, text)
 
 
 def in_words(
@@ -140,8 +144,8 @@ def started(run_directory: Path) -> List[Mapping[str, Any]]:
     return list({**heard, **files}.values())
 
 
-def end_of(log: Path, most: int = 64 * 1024) -> List[str]:
-    """The last lines of *log* that are not empty."""
+def end_of(log: Path, count: int = _LAST_LINES, most: int = 64 * 1024) -> List[str]:
+    """The last *count* lines of *log* that are not empty, out of its last *most* bytes."""
     try:
         with log.open("rb") as stream:
             stream.seek(0, 2)
@@ -150,7 +154,7 @@ def end_of(log: Path, most: int = 64 * 1024) -> List[str]:
     except FileNotFoundError:
         return []
     lines = [line.rstrip() for line in text.splitlines()]
-    return [line for line in lines if line.strip(" \t\0")][-_LAST_LINES:]
+    return [line for line in lines if line.strip(" \t\0")][-count:]
 
 
 def signal_name(number: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, Mapping, Optional, Sequence
 
 from bertkit.errors import BertkitError, RunFailed
 from bertkit.launch import checkpoint as checkpoints
@@ -140,7 +140,9 @@ def failure_of(
 
 def known_cause(failure: Failure) -> Optional[Hint]:
     """The cause of *failure*, where it is known."""
-    return OUT_OF_MEMORY if failure.out_of_memory else hint_for(failure.last_lines)
+    if failure.out_of_memory:
+        return OUT_OF_MEMORY
+    return hint_for(failure.last_lines) or hint_for(failure.text)
 
 
 def good_until(follower: Follower) -> Optional[int]:
@@ -156,7 +158,7 @@ def good_until(follower: Follower) -> Optional[int]:
 
 def _first(plan: Plan, failure: Failure, after: str, again: str) -> RunFailed:
     hint = known_cause(failure)
-    why = _telling(failure.last_lines)
+    why = _telling(failure.text or failure.last_lines)
     if hint is not None:
         why = f"{hint.cause}: {why}" if why else hint.cause
     return RunFailed(
@@ -191,7 +193,7 @@ def _lost_loss(plan: Plan, outcome: Outcome, follower: Follower, result: Result)
     )
 
 
-def _telling(lines: List[str]) -> Optional[str]:
+def _telling(lines: Sequence[str]) -> Optional[str]:
     """Of a log's last lines the one that says most: the last that speaks of an error, if any."""
     if not lines:
         return None

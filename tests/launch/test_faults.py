@@ -229,6 +229,20 @@ def test_what_would_only_happen_again_is_not_started_again(
     assert len(record_of(plan)["attempts"]) == 1
 
 
+def test_a_cause_is_found_far_before_the_end_of_the_log(
+    plan_with: Callable[..., Plan], repo: Path
+) -> None:
+    """As in TensorFlow 2's errors, which repeat the whole stack of the graph after their words."""
+    plan = plan_with(
+        "print('errors_impl.DataLossError: corrupted record at 473170')\n"
+        "for line in range(120): print('  File \"ops.py\", line', line)\n"
+        "sys.exit(1)"
+    )
+    failure = failure_of(plan, repo, max_restarts=1)
+    assert "a file of records is damaged: errors_impl.DataLossError" in str(failure.why)
+    assert len(record_of(plan)["attempts"]) == 1
+
+
 def test_a_killed_rank_is_told_in_words(plan_with: Callable[..., Plan], repo: Path) -> None:
     plan = plan_with("os.kill(os.getpid(), signal.SIGKILL)")
     failure = failure_of(plan, repo)
