@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from dataclasses import dataclass, replace
@@ -105,9 +106,13 @@ def _attempt(
     (run_directory / "dllog").mkdir()
     found = newest_checkpoint(plan)
     kept.attempt_starts(found.step if found else None)
-    with (run_directory / "metrics.jsonl").open("w", encoding="utf-8") as stream:
+    stream = (run_directory / "metrics.jsonl").open("w", encoding="utf-8")
+    try:
         follower = Follower(plan, stream, supervision.stall_timeout, kept.reached)
         outcome = supervise.run(plan, follower, signals)
+    finally:
+        with contextlib.suppress(OSError):  # what a full disk did not take
+            stream.close()
     result = result_of(plan, outcome, follower, kept.path)
     failure = failure_of(plan, outcome, follower, result)
     if failure is None and plan.evaluation:

@@ -46,6 +46,7 @@ class Follower(Watcher):
         self._note = note
         steps = plan.numbers.get("steps")
         self._live = Live(None if steps is None else int(steps), plan.numbers.get("global_batch"))
+        self._full = False
         self._signs = 0
         self._moved = self._noted = time.monotonic()
         self._lost: Optional[float] = None
@@ -57,8 +58,7 @@ class Follower(Watcher):
         if self.reader.signs != self._signs:
             self._signs, self._moved = self.reader.signs, now
         if fresh:
-            self._stream.write("".join(metric.as_json() + "\n" for metric in fresh))
-            self._stream.flush()
+            self._keep(fresh)
             self.seen += fresh
             self._live.total = self._live.total or self.reader.total_steps
             self._live.step(fresh[-1])
@@ -75,6 +75,16 @@ class Follower(Watcher):
         if self._limit and self.still_for() >= self._limit and self._can_tell():
             return Verdict.STALLED
         return None
+
+    def _keep(self, fresh: List[Metric]) -> None:
+        """Write *fresh* down; a full disk is upstream's to fail of, when it saves."""
+        try:
+            self._stream.write("".join(metric.as_json() + "\n" for metric in fresh))
+            self._stream.flush()
+        except OSError as error:
+            if not self._full:
+                log.warning("  metrics are not written down any more: %s", error)
+            self._full = True
 
     def unseen(self) -> Optional[str]:
         """The host that rank 0 runs on if its files cannot be seen here; else None."""

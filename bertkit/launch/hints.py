@@ -30,6 +30,13 @@ OUT_OF_MEMORY = Hint(
     "ask for more memory in the pod, or take fewer --cards",
 )
 
+DISK_FULL = Hint(
+    r"No space left on device|Disk quota exceeded|File too large",
+    "the disk is full, or a limit on files is reached",
+    "free some space, then go on with --resume",
+    repeats=True,
+)
+
 # The more exact ones first. Where each is from:
 #   [habana]  issues of optimum-habana (1611), tgi-gaudi (93) and vllm-fork (344), with real logs
 #   [tf]      TensorFlow's source: errors_impl, nan hook, record reader, absl.flags
@@ -67,12 +74,7 @@ _HINTS = (
         repeats=True,
     ),
     # [libc] ENOSPC, EDQUOT, EFBIG; TensorFlow's ResourceExhaustedError carries the first
-    Hint(
-        r"No space left on device|Disk quota exceeded|File too large",
-        "the disk is full, or a limit on files is reached",
-        "free some space, then go on with --resume",
-        repeats=True,
-    ),
+    DISK_FULL,
     # [habana] "synStatus=20 [Device already acquired] Device acquire failed", also synStatus=26
     # [Generic failure]; [libc] EBUSY
     Hint(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import platform
 import socket
@@ -19,6 +19,8 @@ from bertkit.files import write_json
 from bertkit.launch.failure import started
 from bertkit.launch.plan import RUN_DIRECTORY, Plan
 from bertkit.upstream.lock import Lock
+
+log = logging.getLogger("bertkit")
 
 #: 2 has the options, the attempts, the checkpoint it started from, the step it has reached and
 #: the ranks' versions; 1 had none of these
@@ -72,25 +74,24 @@ class Record:
             {"started": _now(), "ended": None, "from_step": step, "exit_code": None,
              "failure": None, "logs": str(self._path.parent)}
         )  # fmt: skip
-        write_json(self._path, self._value)
+        self._keep()
 
     def attempt_ends(self, code: int, failure: Optional[str]) -> None:
         """The attempt that began last is over."""
         self._value["attempts"][-1].update(ended=_now(), exit_code=code, failure=failure)
         for note in started(self._path.parent):
             self._value["versions"] = note.get("versions") or self._value["versions"]
-        write_json(self._path, self._value)
+        self._keep()
 
     def attempt_moved(self, place: Path) -> None:
         """The logs of the attempt that ended last lie in *place* from now on."""
         self._value["attempts"][-1]["logs"] = str(place)
-        write_json(self._path, self._value)
+        self._keep()
 
     def reached(self, step: int) -> None:
         """Note how far the run is; a full disk does not matter here."""
         self._value["progress"] = {"step": step, "time": _now()}
-        with contextlib.suppress(OSError):
-            write_json(self._path, self._value)
+        self._keep()
 
     def finish(self, code: int, result: Mapping[str, Any]) -> None:
         """Note the end: *code* is the exit code, *result* the summary."""
@@ -100,7 +101,14 @@ class Record:
             exit_code=code,
             result=dict(result),
         )
-        write_json(self._path, self._value)
+        self._keep()
+
+    def _keep(self) -> None:
+        """Write it; on a full disk the run's own end matters more than its record."""
+        try:
+            write_json(self._path, self._value)
+        except OSError as error:
+            log.warning("  the record cannot be written: %s", error)
 
 
 def read(output: Path) -> Optional[Dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Sequence
@@ -12,7 +13,7 @@ from bertkit.launch import checkpoint as checkpoints
 from bertkit.launch import evaluation
 from bertkit.launch.failure import Failure
 from bertkit.launch.follow import Follower
-from bertkit.launch.hints import OUT_OF_MEMORY, Hint, hint_for
+from bertkit.launch.hints import DISK_FULL, OUT_OF_MEMORY, Hint, hint_for
 from bertkit.launch.live import duration
 from bertkit.launch.metrics import finite
 from bertkit.launch.plan import Plan
@@ -142,7 +143,16 @@ def known_cause(failure: Failure) -> Optional[Hint]:
     """The cause of *failure*, where it is known."""
     if failure.out_of_memory:
         return OUT_OF_MEMORY
-    return hint_for(failure.last_lines) or hint_for(failure.text)
+    found = hint_for(failure.last_lines) or hint_for(failure.text)
+    # Where the disk is full, the log could not take the words that say so.
+    return found or (DISK_FULL if _full(failure.log.parent) else None)
+
+
+def _full(directory: Path) -> bool:
+    try:
+        return shutil.disk_usage(directory).free < 1 << 20
+    except OSError:
+        return False
 
 
 def good_until(follower: Follower) -> Optional[int]:

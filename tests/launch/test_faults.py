@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Callable, Iterator
@@ -161,6 +162,28 @@ def test_a_full_disk_is_said_and_the_last_checkpoint_is_still_whole(
     assert "the disk is full" in str(failure.why)
     assert "goes on from step 3" in str(failure.next_step)
     assert len(record_of(plan)["attempts"]) == 1
+
+
+def test_a_disk_that_is_full_for_logs_and_record_too_is_said(
+    plan_with: Callable[..., Plan], repo: Path
+) -> None:
+    plan = plan_with(
+        "save(3); report(1)\n"
+        "with open(flags['output_dir'] + '/filler', 'wb', 0) as filler:\n"
+        "    while filler.write(bytes(4096)): pass"
+    )
+    output = Path(plan.output)
+    output.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(output)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode != 0:
+        pytest.skip("nothing can be mounted here")
+    try:
+        failure = failure_of(plan, repo, max_restarts=3)
+        assert failure.exit_code == 1
+        assert "the disk is full" in str(failure.why)
+        assert "from step 3" in str(failure.next_step)
+    finally:
+        subprocess.run(["umount", str(output)], check=True)
 
 
 def test_a_rank_without_memory_is_said(plan_with: Callable[..., Plan], repo: Path) -> None:
