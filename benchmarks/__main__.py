@@ -16,6 +16,8 @@ BENCHMARKS = (
     "prepare_repo",
     "overhead",
     "packing",
+    "instances",
+    "sharding",
 )
 
 

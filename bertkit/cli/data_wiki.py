@@ -43,6 +43,14 @@ STAGES = ("download", "extract", "format", "shard", "records")
     help="A dump of your own instead; its -index.txt.bz2 beside it is used.",
 )
 @click.option(
+    "--start-at",
+    "start",
+    type=click.Choice(STAGES[1:]),
+    default=STAGES[1],
+    show_default=True,
+    help="A later stage goes on from text that lies in DIR, made by either engine.",
+)
+@click.option(
     "--until",
     type=click.Choice(STAGES),
     default=STAGES[-1],
@@ -103,7 +111,7 @@ STAGES = ("download", "extract", "format", "shard", "records")
 @download_options
 @common_options
 def wiki(
-    name: str, date: Optional[str], file: Optional[Path], until: str, shards: int,
+    name: str, date: Optional[str], file: Optional[Path], start: str, until: str, shards: int,
     test_fraction: float, dupe_factor: int, seed: int, cased: bool, whole_word_masking: bool,
     vocab: Optional[Path], engine: str, repo: Path, workers: Optional[int], share: Optional[str],
     as_json: bool, **options: Any,
@@ -116,22 +124,27 @@ def wiki(
 
     if cased and vocab is None:
         raise click.UsageError("--cased wants the cased vocabulary: --vocab FILE")
+    if start != STAGES[1] and STAGES.index(start) > STAGES.index(until):
+        raise click.UsageError(f"--start-at {start} is after --until {until}")
     asked = asked_for(**options)
     whose = find_share(share, os.environ)
     planned = None
-    if file is None and asked.dry_run:
+    reads_dump = start == STAGES[1]
+    if file is None and asked.dry_run and reads_dump:
         planned = planned_dump(asked.layout, name, date, given=asked.given)
-        if not planned["directory"] or not Path(str(planned["directory"])).is_dir():
+        if not _is_whole(planned["directory"]):
             _show({**planned, "state": "would be fetched"}, as_json)
             return
-    text = _own(file) if file is not None else _fetched(asked, name, date)
-    if until == "download":
+    text = None
+    if reads_dump:
+        text = _own(file) if file is not None else _fetched(asked, name, date)
+    if until == STAGES[0] and text is not None:
         _show({"dump": str(text.dump), "index": None if text.index is None else str(text.index),
                "sha256": text.sha256, "state": "there"}, as_json)  # fmt: skip
         return
     wanted = Wanted(
         until, shards, test_fraction, dupe_factor, seed, not cased, whole_word_masking,
-        vocab, repo if engine == "upstream" else None,
+        vocab, repo if engine == "upstream" else None, start,
     )  # fmt: skip
     if asked.dry_run:
         _show_stages(look_at_wiki(asked.layout, text, wanted), asked.root, None, as_json)
@@ -152,6 +165,13 @@ def _fetched(asked: Any, name: str, date: Optional[str]) -> Text:
 
     found = fetch_dump(asked.layout, name, date, given=asked.given, patience=asked.patience)
     return Text(found.dump, found.index, found.sha256)
+
+
+def _is_whole(directory: Optional[str]) -> bool:
+    """Whether dump and index have their final names, which only what is whole has."""
+    there = [] if directory is None else [path.name for path in Path(directory).glob("*.bz2")]
+    kinds = ("-multistream.xml.bz2", "-multistream-index.txt.bz2")
+    return all(any(name.endswith(kind) for name in there) for kind in kinds)
 
 
 def _own(file: Path) -> Text:

@@ -101,7 +101,7 @@ def carry_out(stage: Stage, layout: DataLayout) -> Tuple[Manifest, bool]:
         place.mkdir(parents=True)
         counts = stage.build(tree)
         described = None if stage.beside is None else place / stage.beside.name
-        outputs = _files_of(tree, described)
+        outputs = describe_files(tree, described)
         intent = Manifest(stage.name, stage.inputs, stage.settings, counts, outputs)
         _sync_tree(tree)
         write_manifest(intent_file, intent, stage.made_with)
@@ -154,14 +154,14 @@ def _place_beside(stage: Stage, place: Path) -> None:
 def _is(output: Path, manifest: Manifest) -> bool:
     """Whether *output* is what *manifest* says, apart from the file beside it."""
     listed = {n: what for n, what in manifest.outputs.items() if not n.startswith("../")}
-    return _files_of(output) == listed
+    return describe_files(output) == listed
 
 
 def _outputs(stage: Stage) -> Outputs:
-    return _files_of(stage.output, stage.beside)
+    return describe_files(stage.output, stage.beside)
 
 
-def _files_of(output: Path, beside: Optional[Path] = None) -> Outputs:
+def describe_files(output: Path, beside: Optional[Path] = None) -> Outputs:
     """All files of a stage's result with their sizes and sums; those of a missing one: none."""
     if output.is_file():
         return {"": _described(output)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ from bertkit.data.layout import DataLayout
 from bertkit.data.manifest import Manifest, Stage, carry_out, finished, read_manifest
 from bertkit.data.parts import PartsStage, carry_out_parts, standing
 from bertkit.data.shares import Share
-from bertkit.errors import EnvironmentUnfit
+from bertkit.errors import BertkitError, EnvironmentUnfit
 from bertkit.files import exclusive
 
 log = logging.getLogger("bertkit.data")
@@ -20,6 +21,9 @@ log = logging.getLogger("bertkit.data")
 Known = Dict[str, Manifest]
 #: gives a step for what is known by then
 Maker = Callable[[Known], Union[Stage, PartsStage]]
+
+# The disk is full, or as full as this user may make it.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 # Seconds between two looks for what other shares do, and between two lines about it.
 _LOOK_EVERY = 1.0
@@ -47,8 +51,8 @@ def carry_out_all(
     rest wait for it, as it waits for their parts.
 
     Raises:
-        EnvironmentUnfit: the directory cannot be written, or has no room.
-        BertkitError: the directory has files that bertkit did not make, another process works in
+        EnvironmentUnfit: the directory cannot be written.
+        BertkitError: there is no room, the directory has files that bertkit did not make, another process works in
             it, or a stage failed.
     """
     try:
@@ -57,11 +61,14 @@ def carry_out_all(
         with exclusive(layout.lock, purpose=f"bertkit data --data {layout.root}"):
             return _carried_out(makers, layout, workers, share)
     except OSError as error:
-        raise EnvironmentUnfit(
+        kind = BertkitError if error.errno in _NO_ROOM else EnvironmentUnfit
+        raise kind(
             "the data cannot be written",
             where=error.filename or layout.root,
             why=error.strerror or str(error),
-            next_step="give a directory with room that you may write to with --data",
+            next_step="make room and run the same command again: what is done is kept"
+            if error.errno in _NO_ROOM
+            else "give a directory that you may write to with --data",
         ) from None
 
 

@@ -20,6 +20,7 @@ from bertkit.data.manifest import Stage
 from bertkit.data.parts import PartsStage
 from bertkit.data.pipeline import Done, Known, Maker, carry_out_all, look_at_all
 from bertkit.data.shares import Share
+from bertkit.data.taken import text_there
 from bertkit.data.tokens import read_vocabulary
 from bertkit.data.upstream_records import upstream_records_stage
 from bertkit.errors import EnvironmentUnfit
@@ -27,6 +28,9 @@ from bertkit.files import sha256_of
 
 #: in order; the download comes before them
 STAGES = ("extract", "format", "shard", "records")
+
+#: a stage to start at -> the text that it goes on from, and which must be there
+_GOES_ON_FROM = {"format": "extracted", "shard": "articles", "records": "sentences"}
 
 _Step = Union[Stage, PartsStage]
 
@@ -53,6 +57,8 @@ class Wanted(NamedTuple):
         whole_words: mask all pieces of a word or none.
         vocabulary: instead of the data directory's own.
         repo: the checkout whose script makes the records; None: bertkit does.
+        start: the first of ``STAGES``; after ``extract`` no dump is read, but the text that lies in
+            the data directory, by whichever engine.
     """
 
     until: str
@@ -64,12 +70,20 @@ class Wanted(NamedTuple):
     whole_words: bool
     vocabulary: Optional[Path]
     repo: Optional[Path]
+    start: str = STAGES[0]
 
 
 def make_wiki(
-    layout: DataLayout, text: Text, wanted: Wanted, workers: int, share: Share
+    layout: DataLayout, text: Optional[Text], wanted: Wanted, workers: int, share: Share
 ) -> List[Done]:
     """Make what is not there yet; gives all stages in order.
+
+    Args:
+        layout: the data directory.
+        text: the dump; None if the start is a later stage.
+        wanted: what is to be made.
+        workers: processes.
+        share: of the parts, where several machines work.
 
     Raises:
         EnvironmentUnfit: a library, a vocabulary or room is missing.
@@ -79,13 +93,14 @@ def make_wiki(
     return carry_out_all(_makers(layout, text, wanted, workers), layout, workers, share)
 
 
-def look_at_wiki(layout: DataLayout, text: Text, wanted: Wanted) -> List[Done]:
+def look_at_wiki(layout: DataLayout, text: Optional[Text], wanted: Wanted) -> List[Done]:
     """What is done and what would be made; nothing is changed."""
     return look_at_all(_makers(layout, text, wanted, 1), layout)
 
 
-def _makers(layout: DataLayout, text: Text, wanted: Wanted, workers: int) -> List[Maker]:
+def _makers(layout: DataLayout, text: Optional[Text], wanted: Wanted, workers: int) -> List[Maker]:
     def extract(_: Known) -> _Step:
+        assert text is not None
         return extraction(layout, text.dump, text.index, text.sha256)
 
     def formatted(known: Known) -> _Step:
@@ -111,7 +126,16 @@ def _makers(layout: DataLayout, text: Text, wanted: Wanted, workers: int) -> Lis
     )
     if wanted.until == STAGES[-1]:
         vocabulary_of(layout, wanted)  # hours of work come before it is read
-    return [steps[name] for name in STAGES[: STAGES.index(wanted.until) + 1]]
+    first, last = STAGES.index(wanted.start), STAGES.index(wanted.until)
+    makers: List[Maker] = [steps[name] for name in STAGES[first : last + 1]]
+    if wanted.start in _GOES_ON_FROM:
+        makers[0] = _going_on(makers[0], layout, _GOES_ON_FROM[wanted.start])
+    return makers
+
+
+def _going_on(maker: Maker, layout: DataLayout, source: str) -> Maker:
+    """*maker*, told what lies there instead of what a stage before it made."""
+    return lambda known: maker({**known, source: text_there(layout, source)})
 
 
 def vocabulary_of(layout: DataLayout, wanted: Wanted) -> Vocabulary:

@@ -3,6 +3,7 @@
 import bz2
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from bertkit.data.tfrecord import decode_example, read_records
 
 from .conftest import bytes_below
 from .dumps import page, pages_of_sample, prose, write_multistream
+from .packing.test_bad_input import first_child
 
 PAGES = [page(number, prose(number)) for number in range(1, 61)]
 
@@ -175,6 +177,33 @@ def test_a_run_that_is_killed_at_every_stage_ends_with_the_same_bytes(
     left = {name: content for name, content in bytes_below(root).items() if name[-4:] != ".tmp"}
     assert left == bytes_below(whole)
     assert not list((root / ".bertkit/unfinished").rglob("*.tfrecord"))
+
+
+def _little_room():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, resource.RLIM_INFINITY))
+
+
+def test_a_full_disk_is_named_and_the_next_run_goes_on(root, dump):
+    said = wiki(root, dump, fails=1, preexec_fn=_little_room)
+    assert "the data cannot be written" in said
+    assert "make room and run the same command again" in said
+    assert not DataLayout(root).formatted.exists()
+    assert wiki(root, dump)["stages"][-1]["state"] == "made"
+
+
+def test_the_death_of_a_worker_is_told_and_the_next_run_goes_on(root, sample):
+    shutil.copytree(
+        str(DataLayout(sample).formatted.parent), str(DataLayout(root).formatted.parent)
+    )
+    work = [*command(root, "none", "--start-at", "shard", "--until", "shard"), "--workers=2"]
+    process = subprocess.Popen(work, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    os.kill(first_child(process.pid), signal.SIGKILL)
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert "a worker process was killed" in said
+    assert not DataLayout(root).sharded.exists()
+    subprocess.run(work, stdout=subprocess.DEVNULL, check=True)
+    assert len(list((DataLayout(root).sharded / "training").iterdir())) == 2
 
 
 def test_one_damaged_file_is_made_again_and_no_other(root, dump):
