@@ -52,8 +52,8 @@ def carry_out_all(
 
     Raises:
         EnvironmentUnfit: the directory cannot be written.
-        BertkitError: there is no room, the directory has files that bertkit did not make, another process works in
-            it, or a stage failed.
+        BertkitError: there is no room, the directory has files that bertkit did not make, another
+            process works in it, or a stage failed.
     """
     try:
         if share.total > 1:

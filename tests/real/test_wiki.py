@@ -91,8 +91,8 @@ def look(directory: Path, mask: int) -> Seen:
     ]
     shown = [0, 0, 0]
     for example in examples:
-        for position, label, weight in zip(*(example[f"masked_lm_{n}"]
-                                             for n in ("positions", "ids", "weights"))):  # fmt: skip
+        columns = (example[f"masked_lm_{name}"] for name in ("positions", "ids", "weights"))
+        for position, label, weight in zip(*columns):
             if weight:
                 token = example["input_ids"][int(position)]
                 shown[0 if token == mask else 2 if token == label else 1] += 1
