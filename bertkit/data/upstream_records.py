@@ -21,7 +21,7 @@ from bertkit.processes import dies_with_parent
 _BERT = Path("TensorFlow/nlp/bert")
 _SCRIPT = _BERT / "data_preprocessing" / "create_pretraining_data.py"
 #: what the script imports, directly or not
-_NEEDS = ("tensorflow", "h5py", "six", "numpy")
+_NEEDS = ("tensorflow", "h5py", "six", "tqdm", "numpy")
 
 
 class _Job(NamedTuple):
@@ -42,7 +42,7 @@ def upstream_records_stage(
         EnvironmentUnfit: the script or a library that it needs is not there.
         UsageProblem: what it cannot do is asked for.
     """
-    script = repo / _SCRIPT
+    script = (repo / _SCRIPT).absolute()
     if not script.is_file():
         raise EnvironmentUnfit(
             "upstream's script is not there", where=script,
@@ -80,8 +80,9 @@ def _write_records(job: _Job, paths: Sequence[Path]) -> List[Dict[str, int]]:
             f"--max_predictions_per_seq={settings.max_predictions}",
             f"--dupe_factor={settings.duplicates}", f"--random_seed={settings.seed}",
         ]  # fmt: skip
-        bert = str(job.script.parent.parent)
-        paths_of_python = filter(None, [bert, os.environ.get("PYTHONPATH")])
+        bert = job.script.parent.parent
+        root = bert.parents[2]  # the script imports TensorFlow.nlp.bert...
+        paths_of_python = filter(None, [str(root), str(bert), os.environ.get("PYTHONPATH")])
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths_of_python)},
