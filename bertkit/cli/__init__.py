@@ -20,7 +20,7 @@ COMMANDS: Dict[str, str] = {
     "patches": "List, check, apply and undo the patches of a checkout.",
     "data": "Make or fetch the data that training needs.",
     "rerun": "Start a recorded run again, if everything is as it was.",
-    "train": "Run pre-training or fine-tuning on 1 to 8 cards.",
+    "train": "Run pre-training or fine-tuning on the cards of one node or several.",
     "manifest": "Print a job for Kubernetes as YAML, or check one.",
     "config": "Show, make and check the settings of a site and its user.",
     "submit": "Hand a job to a Kubernetes cluster.",

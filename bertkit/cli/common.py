@@ -9,6 +9,7 @@ import logging
 import signal
 import sys
 import traceback
+from pathlib import Path
 from typing import Any, Callable, Dict, Sequence, TypeVar
 
 import click
@@ -17,7 +18,33 @@ from bertkit.errors import BertkitError, EnvironmentUnfit, UsageProblem
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
+#: longer than any line of help: click cuts after one line of the terminal
+_WHOLE = 1000
+
 log = logging.getLogger("bertkit")
+
+
+class Group(click.Group):
+    """A group that says in its help what each command does, in whole sentences."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """One row a command."""
+        rows = [
+            (name, command.get_short_help_str(_WHOLE))
+            for name, command in sorted(self.commands.items())
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def data_option(
+    *, required: bool = True, help: str = "The data directory."
+) -> Callable[[_Function], _Function]:
+    """``--data DIR``, passed on as ``root``, of the commands that make or look at data."""
+    return click.option(
+        "--data", "root", type=click.Path(path_type=Path), envvar="BERTKIT_DATA", metavar="DIR",
+        required=required, help=f"{help} [BERTKIT_DATA]",
+    )  # fmt: skip
 
 
 def common_options(function: _Function) -> _Function:

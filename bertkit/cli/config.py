@@ -8,12 +8,12 @@ from typing import Any, Dict, Optional, Tuple
 
 import click
 
-from bertkit.cli.common import common_options, print_json
+from bertkit.cli.common import Group, common_options, print_json
 
 _SITE = click.option("--site", metavar="NAME|FILE", help="The site's profile.")
 
 
-@click.group("config")
+@click.group("config", cls=Group)
 def command() -> None:
     """Show, make and check the settings of a site and its user."""
 

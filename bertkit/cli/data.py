@@ -9,20 +9,13 @@ from typing import Optional
 import click
 
 from bertkit.cli import data_downloads, data_pack, data_wiki
-from bertkit.cli.common import common_options, print_json
+from bertkit.cli.common import Group, common_options, data_option, print_json
 from bertkit.cli.stages import as_rows, print_stages, print_table, told
 
-_DATA = click.option(
-    "--data",
-    "root",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="DIR",
-    help="The data directory, in upstream's layout.",
-)
+_DATA = data_option()
 
 
-@click.group("data")
+@click.group("data", cls=Group)
 def command() -> None:
     """Make or fetch the data that training needs."""
 

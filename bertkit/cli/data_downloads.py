@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, TypeVar
 
 import click
 
-from bertkit.cli.common import common_options, print_json
+from bertkit.cli.common import common_options, data_option, print_json
 
 if TYPE_CHECKING:
     from bertkit.data.published.prepare import Asked, Prepared
@@ -20,10 +20,7 @@ def download_options(function: _Function) -> _Function:
     """What all commands that fetch have: where to, where from, how long to wait."""
     for option in reversed(
         (
-            click.option(
-                "--data", "root", type=click.Path(path_type=Path), required=True, metavar="DIR",
-                help="The data directory, in upstream's layout.",
-            ),
+            data_option(),
             click.option(
                 "--from", "given", metavar="DIR|URL", envvar="BERTKIT_MIRROR",
                 help="Where the files are already, or a mirror of your own [BERTKIT_MIRROR]; "

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Callable, Dict, TypeVar
 
 import click
+from click.core import ParameterSource
 
-from bertkit.cli.common import common_options, print_json
+from bertkit.cli.common import common_options, data_option, print_json
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -24,8 +25,8 @@ def _places(function: _Function) -> _Function:
                 "--output", type=_PATH, metavar="OUT_DIR",
                 help="Where the packs of IN_DIR go; upstream's metadata goes beside it.",
             ),
-            click.option(
-                "--data", "root", type=_PATH, metavar="DIR",
+            data_option(
+                required=False,
                 help="A data directory: instead of IN_DIR and OUT_DIR, its training records and "
                 "their place below tfrecord_packed; with --phase or --seq-length.",
             ),
@@ -86,10 +87,11 @@ def _settings(function: _Function) -> _Function:
 @click.option(
     "--repo",
     type=_PATH,
+    envvar="BERTKIT_REPO",
     default=Path("Model-References"),
     show_default=True,
     metavar="DIR",
-    help="The checkout, for --engine upstream.",
+    help="The checkout, for --engine upstream. [BERTKIT_REPO]",
 )
 @click.option("--dry-run", is_flag=True, help="Read, plan, say what would come; change nothing.")
 @common_options
@@ -101,6 +103,9 @@ def pack(as_json: bool, dry_run: bool, engine: str, repo: Path, **options: Any) 
     from bertkit.data.packing.places import request_for
     from bertkit.data.packing.stage import pack as pack_records
 
+    by_variable = click.get_current_context().get_parameter_source("root")
+    if options["source"] and by_variable is ParameterSource.ENVIRONMENT:
+        options["root"] = None  # IN_DIR says more
     request = request_for(**options)
     packer = None
     if engine == "upstream":

@@ -100,7 +100,7 @@ STAGES = ("download", "extract", "format", "shard", "records")
     envvar="BERTKIT_REPO",
     default=Path("Model-References"),
     show_default=True,
-    help="The checkout, for --engine upstream.",
+    help="The checkout, for --engine upstream. [BERTKIT_REPO]",
 )
 @click.option("--workers", type=click.IntRange(1), help="Processes; default: one a core.")
 @click.option(
@@ -152,7 +152,8 @@ def wiki(
     results = make_wiki(asked.layout, text, wanted, workers or cores(), whose)
     root = shlex.quote(str(asked.root))
     following = (
-        f"bertkit data pack --data {root}, or at once: bertkit train --phase 1 --data {root}"
+        f"bertkit data pack --phase 1 --data {root}, "
+        f"or at once: bertkit train --phase 1 --data {root}"
         if until == STAGES[-1]
         else f"bertkit data wiki --data {root}"
     )

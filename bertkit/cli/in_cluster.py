@@ -13,7 +13,7 @@ from typing import Any, Callable, Mapping, Sequence
 
 import click
 
-from bertkit.cli.common import common_options
+from bertkit.cli.common import Group, common_options
 from bertkit.config import Settings, resolve
 from bertkit.kube.call import Parameter, work
 
@@ -56,7 +56,7 @@ def add_commands(group: click.Group, action: Action, own: Sequence[click.Option]
 
     group.add_command(_wrapped(train.command, ("train",), action, own))
     group.add_command(_wrapped(prepare_repo.command, ("prepare-repo",), action, own))
-    stages = click.Group("data", help="Make or fetch the data that training needs, in a cluster.")
+    stages = Group("data", help="Make or fetch the data that training needs, in a cluster.")
     for name, stage in data.command.commands.items():
         if name != "status":
             stages.add_command(_wrapped(stage, ("data", name), action, own))

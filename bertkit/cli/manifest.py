@@ -7,14 +7,14 @@ from typing import Tuple
 
 import click
 
-from bertkit.cli.common import common_options, print_json
+from bertkit.cli.common import Group, common_options, print_json
 from bertkit.cli.in_cluster import add_commands
 from bertkit.kube.manifest import Manifest
 
 _FILES = click.Path(path_type=Path, allow_dash=True)
 
 
-@click.group("manifest", invoke_without_command=True)
+@click.group("manifest", cls=Group, invoke_without_command=True)
 @click.option("--check", "files", type=_FILES, multiple=True, help="Say what is wrong with FILE.")
 @click.pass_context
 def command(context: click.Context, files: Tuple[Path, ...]) -> None:

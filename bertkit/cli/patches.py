@@ -10,12 +10,12 @@ from typing import Any, Callable, List, Optional, Tuple, TypeVar
 
 import click
 
-from bertkit.cli.common import common_options, print_json
+from bertkit.cli.common import Group, common_options, print_json
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-@click.group("patches")
+@click.group("patches", cls=Group)
 def command() -> None:
     """List, check, apply and undo the patches of a checkout."""
 

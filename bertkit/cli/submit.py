@@ -8,7 +8,7 @@ from typing import Any, Optional, Sequence, Tuple
 import click
 
 from bertkit.cli.cluster_options import NAMESPACE, WHICH_CLUSTER, connected
-from bertkit.cli.common import common_options, print_json
+from bertkit.cli.common import Group, common_options, print_json
 from bertkit.cli.in_cluster import add_commands
 from bertkit.kube.manifest import Manifest
 
@@ -26,7 +26,7 @@ _HOW = [
 ]
 
 
-@click.group("submit", invoke_without_command=True)
+@click.group("submit", cls=Group, invoke_without_command=True)
 @click.option("--file", "-f", "files", type=_FILE, multiple=True, help="YAML; - is stdin.")
 @common_options
 def command(files: Tuple[Path, ...], as_json: bool, **how: Any) -> None:

@@ -56,7 +56,7 @@ _JOBS = {"1": "phase1", "2": "phase2", "mrpc": "mrpc", "squad": "squad"}
     envvar="BERTKIT_REPO",
     default=Path("Model-References"),
     show_default=True,
-    help="The checkout that prepare-repo made.",
+    help="The checkout that prepare-repo made. [BERTKIT_REPO]",
 )
 @click.option(
     "--data",
@@ -64,12 +64,12 @@ _JOBS = {"1": "phase1", "2": "phase2", "mrpc": "mrpc", "squad": "squad"}
     envvar="BERTKIT_DATA",
     default=Path("data"),
     show_default=True,
-    help="The data directory.",
+    help="The data directory. [BERTKIT_DATA]",
 )
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
-    help="Where this run writes [default: results/JOB].",
+    help="Where this run writes [default: $BERTKIT_OUTPUT/JOB, else results/JOB].",
 )
 @click.option(
     "--init-checkpoint",
@@ -81,7 +81,7 @@ _JOBS = {"1": "phase1", "2": "phase2", "mrpc": "mrpc", "squad": "squad"}
 @click.option("--corpus", metavar="NAME", help="Which records [default: those that are there].")
 @click.option("--packed", is_flag=True, help="Pre-train on packed records.")
 @click.option("--eval", "evaluate", is_flag=True, help="Evaluate after pre-training.")
-@click.option("--steps", type=click.IntRange(min=1), help="Instead of the recipe's.")
+@click.option("--steps", type=click.IntRange(min=1), help="How many, instead of the recipe's.")
 @click.option("--batch", type=click.IntRange(min=1), help="Sequences of a card and pass.")
 @click.option("--global-batch", type=click.IntRange(min=1), help="Sequences of all cards and step.")
 @click.option("--profile", metavar="FIRST,LAST", help="Trace these passes, counted from 1.")
@@ -110,7 +110,11 @@ _JOBS = {"1": "phase1", "2": "phase2", "mrpc": "mrpc", "squad": "squad"}
     metavar="SECONDS",
     help="How long other nodes get to answer.",
 )
-@click.option("--ssh-port", type=click.IntRange(1, 65535), help="Where the nodes' sshd listens.")
+@click.option(
+    "--ssh-port",
+    type=click.IntRange(1, 65535),
+    help="Where the nodes' sshd listens [default: 3022 for Gaudis, else as ssh is set up].",
+)
 @click.option(
     "--scale-out",
     type=click.Choice(["gaudi", "host"]),

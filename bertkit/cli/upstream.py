@@ -7,10 +7,10 @@ from typing import Optional
 
 import click
 
-from bertkit.cli.common import common_options, print_json
+from bertkit.cli.common import Group, common_options, print_json
 
 
-@click.group("upstream")
+@click.group("upstream", cls=Group)
 def command() -> None:
     """Look at the upstream repository."""
 

@@ -28,7 +28,10 @@ def read_vocabulary(path: Path) -> Dict[str, int]:
     Raises:
         DataDamaged: the file cannot be read, has a token twice or lacks one of BERT's own.
     """
-    next_step = "`bertkit data sample --data DIR` makes DIR/vocab/uncased/vocab.txt"
+    next_step = (
+        "bertkit data pretrained --data DIR fetches Google's; "
+        "bertkit data sample --data DIR makes a small one"
+    )
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:

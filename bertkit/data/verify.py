@@ -42,6 +42,12 @@ def verify(root: Path) -> List[Checked]:
         DataDamaged: with file, record number (from 1) and reason; or there are no records, or
             they cannot be read.
     """
+    if not root.is_dir():
+        raise DataDamaged(
+            "there is no such data directory",
+            where=root,
+            next_step=f"bertkit data status --data {shlex.quote(str(root))} says what makes it",
+        )
     try:
         return _verified_all(root)
     except OSError as error:
@@ -67,7 +73,7 @@ def _verified_all(root: Path) -> List[Checked]:
         raise DataDamaged(
             "there are no records",
             where=root / "tfrecord",
-            next_step=f"bertkit data sample --data {shlex.quote(str(root))}",
+            next_step=f"bertkit data sample --data {shlex.quote(str(root))} makes a small set",
         )
     return results
 

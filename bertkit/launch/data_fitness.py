@@ -11,14 +11,17 @@ from bertkit.launch import bert_variables, records, texts
 from bertkit.launch.plan import Plan, flag_of
 
 _MAKE_AGAIN = "bertkit data sample --data DIR makes a small set"
-#: what a recipe needs -> the command that fetches the real one
-_FETCH = {
-    "task_data": "bertkit data mrpc --data DIR",
-    "train_file": "bertkit data squad --data DIR",
-    "dev_file": "bertkit data squad --data DIR",
-    "vocab": "bertkit data pretrained --data DIR",
+_WIKI = "bertkit data wiki --data DIR makes them from all of Wikipedia"
+#: what a recipe needs -> the command that brings the real one
+_BRING = {
+    "task_data": "bertkit data mrpc --data DIR fetches it",
+    "train_file": "bertkit data squad --data DIR fetches it",
+    "dev_file": "bertkit data squad --data DIR fetches it",
+    "vocab": "bertkit data pretrained --data DIR fetches it",
+    "training_records": _WIKI,
+    "test_records": _WIKI,
 }
-_VERIFY = "bertkit data verify --data DIR reads all of it; remove what is damaged and make it again"
+_VERIFY = "bertkit data verify DIR reads all of it; remove what is damaged and make it again"
 
 
 def problems(plan: Plan) -> List[BertkitError]:
@@ -32,9 +35,9 @@ def problems(plan: Plan) -> List[BertkitError]:
         except OSError as error:
             why = error.strerror or str(error)
         if why is not None:
-            fetch = f"{_FETCH[name]} fetches it; " if name in _FETCH else ""
+            bring = f"{_BRING[name]}; " if name in _BRING else ""
             trouble.append(
-                DataDamaged(f"{_words(name)}: {why}", where=text, next_step=f"{fetch}{_MAKE_AGAIN}")
+                DataDamaged(f"{_words(name)}: {why}", where=text, next_step=f"{bring}{_MAKE_AGAIN}")
             )
         elif of_records:
             training = name == "training_records"
@@ -68,7 +71,8 @@ def _record_problems(plan: Plan, name: str, directory: Path, ranks: int) -> List
                 DataDamaged(
                     f"{len(bad)} {words} files among the {_words(name)}",
                     where=bad[0],
-                    next_step="mend them, or make them again: bertkit data sample --data DIR",
+                    next_step="remove them and make them again: bertkit data status --data DIR "
+                    "says with what",
                 )
             ]
     if len(files) < ranks:

@@ -69,3 +69,13 @@ def test_help_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, check=False)
     assert b"heavy: []" in done.stdout
+
+
+def test_the_data_directory_may_be_named_by_a_variable(tmp_path, monkeypatch):
+    monkeypatch.setenv("BERTKIT_DATA", str(tmp_path / "named"))
+    done = bertkit("status", "--json")
+    assert json.loads(done.stdout)["data"] == str(tmp_path / "named")
+    # a directory of records on the command line says more
+    done = bertkit("pack", tmp_path / "in", "--output", tmp_path / "out")
+    assert done.returncode == 6
+    assert str(tmp_path / "in") in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Optional
 
@@ -72,4 +73,5 @@ def _only_corpus(root: Path, length: int) -> str:
             next_step=f"give one of them: --corpus {found[0]}",
         )
     raise DataDamaged("there are no training records of this length", where=place,
-                      next_step="make them first: bertkit data --help")  # fmt: skip
+                      next_step=f"bertkit data status --data {shlex.quote(str(root))} "
+                      "says what is there and what makes the rest")  # fmt: skip
