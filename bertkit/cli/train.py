@@ -89,7 +89,7 @@ _JOBS = {"1": "phase1", "2": "phase2", "mrpc": "mrpc", "squad": "squad"}
 @click.option(
     "--stall-timeout",
     type=click.FloatRange(min=0),
-    default=1800.0,
+    default=1800,
     show_default=True,
     metavar="SECONDS",
     help="End a run without a step for so long; 0: never.",
@@ -152,7 +152,7 @@ def command(
     flags: Tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Run pre-training or fine-tuning on 1 to 8 cards of this machine or of each of several nodes.
+    """Run pre-training or fine-tuning on 1 to 8 cards of one node, or of each of several.
 
     \b
       bertkit train --phase 1 --cards 8

@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from shlex import quote
 from typing import List, Optional
 
 from bertkit.errors import BertkitError, DataDamaged
 from bertkit.launch import bert_variables, records, texts
 from bertkit.launch.plan import Plan, flag_of
 
-_MAKE_AGAIN = "bertkit data sample --data DIR makes a small set"
-_WIKI = "bertkit data wiki --data DIR makes them from all of Wikipedia"
+_MAKE_AGAIN = "bertkit data sample --data {data} makes a small set"
+_WIKI = "bertkit data wiki --data {data} makes them from all of Wikipedia"
 #: what a recipe needs -> the command that brings the real one
 _BRING = {
-    "task_data": "bertkit data mrpc --data DIR fetches it",
-    "train_file": "bertkit data squad --data DIR fetches it",
-    "dev_file": "bertkit data squad --data DIR fetches it",
-    "vocab": "bertkit data pretrained --data DIR fetches it",
+    "task_data": "bertkit data mrpc --data {data} fetches it",
+    "train_file": "bertkit data squad --data {data} fetches it",
+    "dev_file": "bertkit data squad --data {data} fetches it",
+    "vocab": "bertkit data pretrained --data {data} fetches it",
     "training_records": _WIKI,
     "test_records": _WIKI,
 }
-_VERIFY = "bertkit data verify DIR reads all of it; remove what is damaged and make it again"
+_VERIFY = "bertkit data verify {data} reads all of it; remove what is damaged and make it again"
 
 
-def problems(plan: Plan) -> List[BertkitError]:
-    """What is missing from the data that *plan* needs, or damaged."""
+def problems(plan: Plan, data: Path) -> List[BertkitError]:
+    """What is missing from the data that *plan* needs, or damaged.
+
+    Args:
+        plan: of the job.
+        data: the data directory, for the commands that make what is missing.
+    """
     trouble: List[BertkitError] = []
+    named = quote(str(data))
     for name, text in plan.needs.items():
         of_records = name.endswith("_records")
         try:
@@ -36,12 +43,13 @@ def problems(plan: Plan) -> List[BertkitError]:
             why = error.strerror or str(error)
         if why is not None:
             bring = f"{_BRING[name]}; " if name in _BRING else ""
-            trouble.append(
-                DataDamaged(f"{_words(name)}: {why}", where=text, next_step=f"{bring}{_MAKE_AGAIN}")
-            )
+            next_step = (bring + _MAKE_AGAIN).format(data=named)
+            trouble.append(DataDamaged(f"{_words(name)}: {why}", where=text, next_step=next_step))
         elif of_records:
             training = name == "training_records"
-            trouble += _record_problems(plan, name, Path(text), plan.ranks if training else 1)
+            trouble += _record_problems(
+                plan, name, Path(text), named, plan.ranks if training else 1
+            )
     return trouble
 
 
@@ -60,7 +68,9 @@ def _unfit(path: Path, *, records: bool) -> Optional[str]:
     return None if os.access(path, os.R_OK) else "not readable"
 
 
-def _record_problems(plan: Plan, name: str, directory: Path, ranks: int) -> List[BertkitError]:
+def _record_problems(
+    plan: Plan, name: str, directory: Path, data: str, ranks: int
+) -> List[BertkitError]:
     files = sorted(path for path in directory.iterdir() if path.is_file())
     for words, bad in (
         ("empty", [path for path in files if path.stat().st_size == 0]),
@@ -71,7 +81,7 @@ def _record_problems(plan: Plan, name: str, directory: Path, ranks: int) -> List
                 DataDamaged(
                     f"{len(bad)} {words} files among the {_words(name)}",
                     where=bad[0],
-                    next_step="remove them and make them again: bertkit data status --data DIR "
+                    next_step=f"remove them and make them again: bertkit data status --data {data} "
                     "says with what",
                 )
             ]
@@ -86,11 +96,11 @@ def _record_problems(plan: Plan, name: str, directory: Path, ranks: int) -> List
                 next_step=f"take --cards {max(1, len(files))}, or make more files",
             )
         ]
-    return _content_problems(plan, name, directory, files)
+    return _content_problems(plan, name, directory, data, files)
 
 
 def _content_problems(
-    plan: Plan, name: str, directory: Path, files: List[Path]
+    plan: Plan, name: str, directory: Path, data: str, files: List[Path]
 ) -> List[BertkitError]:
     """The first records of a few files, and a pack's metadata."""
     length, predictions = (
@@ -108,7 +118,10 @@ def _content_problems(
         return []
     return [
         DataDamaged(
-            f"{_words(name)}: not what the job reads", where=directory, why=why, next_step=_VERIFY
+            f"{_words(name)}: not what the job reads",
+            where=directory,
+            why=why,
+            next_step=_VERIFY.format(data=data),
         )
     ]
 

@@ -80,7 +80,7 @@ def plan_and_check(
         plan = make_plan(request, environ, present.machine)
     except BertkitError as error:
         return None, lock, [*trouble, error]
-    trouble += data_fitness.problems(plan)
+    trouble += data_fitness.problems(plan, request.data)
     trouble += preflight.checkpoint_problems(plan)
     trouble += preflight.resume_problems(plan, resume)
     trouble += preflight.card_choice_problems(request, plan)

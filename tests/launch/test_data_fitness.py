@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any, Callable, Optional
 
@@ -23,7 +24,7 @@ def why(request_for: RequestFor, data: Path) -> Callable[[], Optional[str]]:
     """What is wrong with phase 1's data; None: nothing."""
 
     def ask() -> Optional[str]:
-        found = data_fitness.problems(make_plan(request_for("phase1"), os.environ))
+        found = data_fitness.problems(make_plan(request_for("phase1"), os.environ), data)
         assert all(each.exit_code == 6 for each in found)
         return "\n".join(map(str, found)) or None
 
@@ -132,5 +133,14 @@ def test_texts_that_fine_tuning_cannot_read_are_named(
     text = special + "a\n" * 30518 if content is None else content
     (data / file).parent.mkdir(exist_ok=True)
     (data / file).write_text(text)
-    found = data_fitness.problems(make_plan(request_for(job), os.environ))
+    found = data_fitness.problems(make_plan(request_for(job), os.environ), data)
     assert words in "\n".join(map(str, found))
+
+
+def test_what_is_missing_comes_with_the_command_for_this_data_directory(
+    request_for: RequestFor, data: Path
+) -> None:
+    plan = make_plan(request_for("phase1"), os.environ)
+    shutil.rmtree(data / TRAINING)
+    (found,) = data_fitness.problems(plan, data)
+    assert f"bertkit data wiki --data {data} makes" in str(found)
