@@ -40,6 +40,12 @@ _INDEXED = click.Option(
     metavar="N",
     help="An indexed Job: N pods share the work.",
 )
+#: options that name places, which lie elsewhere in a cluster
+_PLACES = {
+    "--repo": "The checkout",
+    "--dest": "Where the checkout goes",
+    "--data": "The data directory",
+}
 #: What is done with the manifest: gets it, whether JSON is wanted, and options of its own.
 Action = Callable[..., None]
 
@@ -68,7 +74,8 @@ def add_commands(group: click.Group, action: Action, own: Sequence[click.Option]
 def _wrapped(
     command: click.Command, words: Sequence[str], action: Action, own: Sequence[click.Option]
 ) -> click.Command:
-    taken = [_taken(each) for each in command.params if each.name not in _LEFT_OUT]
+    places = {**_PLACES, "--output": "The results"} if words == ("train",) else _PLACES
+    taken = [_taken(each, places) for each in command.params if each.name not in _LEFT_OUT]
     shareable = any("--share" in each.opts for each in taken)
     site = [*_SITE_OPTIONS, *([_INDEXED] if shareable else [])]
     if not any("--synapse-version" in each.opts for each in taken):
@@ -111,12 +118,15 @@ def settings_of(options: Mapping[str, Any]) -> Settings:
     return resolve(os.environ, chosen, site=options.get("site")).settings()
 
 
-def _taken(parameter: click.Parameter) -> click.Parameter:
+def _taken(parameter: click.Parameter, places: Mapping[str, str]) -> click.Parameter:
     """A parameter of the wrapped command, for the wrapper."""
     taken = copy.copy(parameter)
     taken.envvar = None  # this machine's variables name places of this machine
-    if "--data" in taken.opts:
+    place = next((places[each] for each in taken.opts if each in places), None)
+    if place is not None and isinstance(taken, click.Option):
         taken.required = False  # the settings know it
+        taken.show_default = False
+        taken.help = f"{place}, as the pod sees it [default: the site's]."
     return taken
 
 
