@@ -210,7 +210,7 @@ def _fill(text: str, known: Mapping[str, str]) -> str:
                 f"${{{name}}} is not known here",
                 where=text,
                 why=f"known: {', '.join(known) or 'nothing'}",
-                next_step="say --user NAME, or `bertkit config init --user NAME`"
+                next_step="say --user NAME; `bertkit config init --site NAME --user NAME` keeps it"
                 if name == "user"
                 else "bertkit config show",
             )

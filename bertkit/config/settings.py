@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from bertkit.errors import UsageProblem
@@ -170,7 +171,8 @@ def _image(values: Mapping[str, Any]) -> str:
         where=f"site {values['site']}",
         why=known,
         next_step="--image REGISTRY/IMAGE:TAG, made with bertkit's Dockerfile; "
-        "`bertkit config init --image ...` keeps it",
+        f"`bertkit config init --site {quote(values['site'])} --image ...` keeps it; "
+        "or another site: --site NAME",
     )
 
 

@@ -173,7 +173,10 @@ def _looked_up(
     if local is not None:
         return _found_in(local, wiki, date)
     mirrors = [checked(given).rstrip("/")] if given else list(WIKIMEDIA)
-    asked = f"or say which date with --dump-date; see {mirrors[0]}/{wiki}/"
+    asked = (
+        f"the same command later; or say which date with --dump-date (see {mirrors[0]}/{wiki}/), "
+        "or name a dump of your own: --dump FILE"
+    )
     dates = [date] if date else _listed(mirrors, wiki, patience, asked)
     for each in dates:
         addresses = [f"{mirror}/{wiki}/{each}/dumpstatus.json" for mirror in mirrors]

@@ -24,7 +24,7 @@ def print_settings(resolved: Resolved, own: Path) -> None:
         )
         click.echo(f"{name:<{width}}  {value}  ({source})")
     if not own.is_file():
-        click.echo(f"your own file {own} is not there: bertkit config init", err=True)
+        click.echo(f"your own file {own} is not there: bertkit config init --site NAME", err=True)
 
 
 def _leaves(value: Any, place: Place) -> Iterator[Tuple[Place, Any]]:
