@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import click
+import pytest
 
 from bertkit.cli import bertkit
 from bertkit.config import schema
@@ -11,6 +12,8 @@ from bertkit.config.layers import variable
 from bertkit.resources import shipped
 
 ROOT = Path(__file__).parents[1]
+if not (ROOT / "README.md").exists():  # the core's tests run beside an installed wheel
+    pytest.skip("needs the checkout; `make test` runs it", allow_module_level=True)
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
