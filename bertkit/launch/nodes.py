@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shlex
 import signal
 import subprocess
 import tempfile
@@ -98,7 +99,7 @@ class Nodes:
                         waiting.remove(node)
                 late = [node for node in waiting if node.current is None]
                 if late and now - started > patience and len(late) == len(waiting):
-                    raise _silent(waiting, self.names, now - started)
+                    raise self._silent(waiting, now - started)
                 if waiting and now - said > _SAY_EVERY:
                     said = now
                     log.info("  waiting for %s", _told(waiting, self.names))
@@ -155,6 +156,16 @@ class Nodes:
         )
         return _Try(process, answer, complaint, now + _ONE_ANSWER)
 
+    def _silent(self, waiting: Sequence[_Node], seconds: float) -> EnvironmentUnfit:
+        by_hand = " ".join(map(shlex.quote, self.transport.reach(waiting[0].name, ["true"])))
+        return EnvironmentUnfit(
+            f"{len(waiting)} of {len(self.names)} nodes did not answer within {seconds:.0f} s",
+            where=", ".join(node.name for node in waiting),
+            why="; ".join(f"{node.name}: {node.said}" for node in waiting[:8]),
+            next_step="look whether they are up (in Kubernetes: kubectl get pods); "
+            f"try by hand: {by_hand}; --wait-for-nodes SECONDS waits longer",
+        )
+
 
 def _end(attempt: _Try) -> Tuple[str, str]:
     """End it if it still runs; what it printed and what it complained of."""
@@ -179,13 +190,3 @@ def _told(waiting: Sequence[_Node], names: Sequence[str]) -> str:
     named = ", ".join(f"{node.name} ({node.said})" for node in waiting[:4])
     more = f" and {len(waiting) - 4} more" if len(waiting) > 4 else ""
     return f"{len(waiting)} of {len(names)} nodes: {named}{more}"
-
-
-def _silent(waiting: Sequence[_Node], names: Sequence[str], seconds: float) -> EnvironmentUnfit:
-    return EnvironmentUnfit(
-        f"{len(waiting)} of {len(names)} nodes did not answer within {seconds:.0f} s",
-        where=", ".join(node.name for node in waiting),
-        why="; ".join(f"{node.name}: {node.said}" for node in waiting[:8]),
-        next_step="look whether they are up (in Kubernetes: kubectl get pods); "
-        "--wait-for-nodes SECONDS waits longer",
-    )
