@@ -84,7 +84,7 @@ def squad(as_json: bool, **options: Any) -> None:
 def pretrained(model: str, as_json: bool, **options: Any) -> None:
     """Have a pretrained model of Google's to start fine-tuning from."""
     from bertkit.data.published.pretrained import have_pretrained
-    from bertkit.launch.checkpoint import require_fit
+    from bertkit.launch.checkpoints.checkpoint import require_fit
 
     found = have_pretrained(asked_for(**options), model, require_fit)
     data = shlex.quote(str(options["root"]))

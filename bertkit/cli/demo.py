@@ -36,7 +36,7 @@ def command(
 ) -> None:
     """Go the whole way on this machine, small: repository, data, training on the CPU."""
     from bertkit import demo
-    from bertkit.launch.result import Result
+    from bertkit.launch.running.result import Result
     from bertkit.report.tables import print_results
 
     started = time.monotonic()

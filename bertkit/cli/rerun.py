@@ -39,8 +39,8 @@ def command(
     """
     from bertkit.cli import train
     from bertkit.errors import BertkitError, UsageProblem
-    from bertkit.launch import rerun
     from bertkit.launch.plan import Plan, absolute, rank_python
+    from bertkit.launch.running import rerun
     from bertkit.upstream.lock import Lock
 
     recorded = rerun.load(absolute(run))

@@ -162,7 +162,7 @@ def command(
     """
     from bertkit.cli.rerun import BEFORE_START, as_recorded
     from bertkit.launch import train
-    from bertkit.launch.attempts import Supervision
+    from bertkit.launch.running.attempts import Supervision
     from bertkit.report import tables
 
     request = request_of(**click.get_current_context().params)
@@ -222,9 +222,9 @@ def request_of(
     **_others: object,
 ) -> Request:
     """What the options of ``train`` ask for; ``doctor`` has the same ones."""
-    from bertkit.launch.hosts import choose, locate
+    from bertkit.launch.nodes.hosts import choose, locate
     from bertkit.launch.plan import Request, absolute, default_output, rank_python
-    from bertkit.launch.recipe import load
+    from bertkit.launch.recipes.recipe import load
 
     if (phase is None) == (task is None):
         raise click.UsageError("say one of --phase 1, --phase 2, --task mrpc and --task squad")

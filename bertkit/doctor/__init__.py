@@ -13,8 +13,10 @@ from bertkit.devices import environment as device_environment
 from bertkit.doctor import machine, places, software
 from bertkit.doctor.findings import Diagnosis, Finding, Surroundings
 from bertkit.errors import BertkitError
-from bertkit.launch import node_ask, recipe, train
+from bertkit.launch import train
+from bertkit.launch.nodes import question as node_ask
 from bertkit.launch.plan import Request, choose_device, rank_python
+from bertkit.launch.recipes import recipe
 from bertkit.upstream.lock import Lock, read_lock
 
 __all__ = ["Diagnosis", "Finding", "Surroundings", "examine_job", "examine_machine"]

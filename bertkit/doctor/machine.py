@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import List, Mapping
 
 from bertkit.doctor.findings import Finding
-from bertkit.launch.disk import in_words
-from bertkit.launch.modules import release_of
-from bertkit.launch.node_facts import Facts
-from bertkit.launch.node_fitness import (
+from bertkit.launch.checks.disk import in_words
+from bertkit.launch.nodes.facts import Facts
+from bertkit.launch.nodes.fitness import (
     USUAL_HUGEPAGES,
     device_problems,
     hugepage_bytes,
     hugepage_problems,
     trouble_of,
 )
+from bertkit.launch.nodes.modules import release_of
 
 _NO_GAUDI = "not needed: a CPU run"
 

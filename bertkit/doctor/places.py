@@ -9,8 +9,8 @@ from typing import List, Optional
 from bertkit.data.layout import PREDICTIONS, DataLayout
 from bertkit.doctor.findings import Finding, Surroundings
 from bertkit.errors import BertkitError, PatchMisfit
-from bertkit.launch.disk import in_words
-from bertkit.launch.node_facts import Facts
+from bertkit.launch.checks.disk import in_words
+from bertkit.launch.nodes.facts import Facts
 from bertkit.upstream.lock import Lock, differences
 
 

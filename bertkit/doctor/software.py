@@ -8,10 +8,11 @@ from typing import Iterable, List, Mapping, Optional, Tuple
 
 from bertkit.doctor.findings import Finding
 from bertkit.errors import BertkitError, EnvironmentUnfit
-from bertkit.launch import modules, mpi
-from bertkit.launch.node_facts import Facts
+from bertkit.launch import mpi
+from bertkit.launch.nodes import modules
+from bertkit.launch.nodes.facts import Facts
 from bertkit.launch.preflight import ALWAYS
-from bertkit.launch.recipe import Recipe
+from bertkit.launch.recipes.recipe import Recipe
 from bertkit.synapse import look
 from bertkit.upstream import catalogue
 from bertkit.upstream.lock import Lock

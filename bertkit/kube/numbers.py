@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Tuple
 
-from bertkit.launch import extra_flags, profiling
-from bertkit.launch.job import assemble
-from bertkit.launch.recipe import load
-from bertkit.launch.scaling import Sizes, scale
+from bertkit.launch.recipes import extra_flags, profiling
+from bertkit.launch.recipes.job import assemble
+from bertkit.launch.recipes.recipe import load
+from bertkit.launch.recipes.scaling import Sizes, scale
 
 
 def train_notes(job: str, values: Mapping[str, Any], *, ranks: int) -> Tuple[str, Tuple[str, ...]]:

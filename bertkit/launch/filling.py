@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Mapping, Tuple
 
-from bertkit.launch import corpus, extra_flags, packing, profiling, script_flags
-from bertkit.launch.formula import Number, shown
-from bertkit.launch.job import Job, assemble
-from bertkit.launch.recipe import fill
+from bertkit.launch.recipes import corpus, extra_flags, packing, profiling, script_flags
+from bertkit.launch.recipes.formula import Number, shown
+from bertkit.launch.recipes.job import Job, assemble
+from bertkit.launch.recipes.recipe import fill
+from bertkit.launch.recipes.scaling import Derivation, Sizes, scale
 from bertkit.launch.request import Request
-from bertkit.launch.scaling import Derivation, Sizes, scale
 from bertkit.resources import shipped
 
 

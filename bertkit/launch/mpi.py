@@ -119,7 +119,7 @@ class Network:
 
     Attributes:
         hosts: names; empty: this machine alone.
-        ssh_port: see :func:`bertkit.launch.transport.ssh_port`.
+        ssh_port: see :func:`bertkit.launch.nodes.transport.ssh_port`.
         interfaces: for traffic between ranks, as ``btl_tcp_if_include`` takes them.
     """
 

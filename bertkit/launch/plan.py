@@ -15,10 +15,10 @@ from bertkit.devices import environment as device_environment
 from bertkit.devices.machine import Machine, gaudi_devices, system_root, this_machine
 from bertkit.launch import mpi
 from bertkit.launch.filling import fill_in
-from bertkit.launch.formula import Number
+from bertkit.launch.nodes.transport import find as find_transport
+from bertkit.launch.recipes.formula import Number
+from bertkit.launch.recipes.scaling import Derivation as Derivation
 from bertkit.launch.request import Request as Request
-from bertkit.launch.scaling import Derivation as Derivation
-from bertkit.launch.transport import find as find_transport
 from bertkit.resources import shipped
 
 #: bertkit's own folder inside a run's output directory
@@ -32,7 +32,7 @@ class Plan:
     Attributes:
         job, title, model, device, ranks: what runs, on what.
         hosts: the nodes; empty: this machine alone.
-        location: what kind of place that is (see :mod:`bertkit.launch.hosts`).
+        location: what kind of place that is (see :mod:`bertkit.launch.nodes.hosts`).
         agent: what reaches the nodes, as the words before a host's name.
         argv: the command that is started (mpirun, or the single rank).
         script: upstream's script and its flags, as each rank gets them.

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import List, Mapping, Optional
 
 from bertkit.errors import BertkitError, DataDamaged, EnvironmentUnfit, PatchMisfit, UsageProblem
-from bertkit.launch import checkpoint as checkpoints
-from bertkit.launch import modules, node_ask, node_fitness, record
-from bertkit.launch.node_facts import Facts
+from bertkit.launch.checkpoints import checkpoint as checkpoints
+from bertkit.launch.nodes import fitness as node_fitness
+from bertkit.launch.nodes import modules
+from bertkit.launch.nodes import question as node_ask
+from bertkit.launch.nodes.facts import Facts
 from bertkit.launch.plan import RUN_DIRECTORY, Plan, Request
+from bertkit.launch.running import record
 from bertkit.upstream import catalogue
 from bertkit.upstream.lock import Lock, differences
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Mapping, Optional, Tuple
 
-from bertkit.launch.hosts import Host, Location
-from bertkit.launch.recipe import Recipe
-from bertkit.launch.transport import ssh_port
+from bertkit.launch.nodes.hosts import Host, Location
+from bertkit.launch.nodes.transport import ssh_port
+from bertkit.launch.recipes.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,13 @@ from typing import Mapping, Optional, Sequence, Tuple
 from bertkit.devices import environment as device_environment
 from bertkit.devices.machine import Machine
 from bertkit.errors import BertkitError
-from bertkit.launch import node_ask, preflight, survey
-from bertkit.launch.node_facts import Facts
-from bertkit.launch.nodes import Nodes
+from bertkit.launch import preflight
+from bertkit.launch.nodes import question as node_ask
+from bertkit.launch.nodes import survey
+from bertkit.launch.nodes.asking import Nodes
+from bertkit.launch.nodes.facts import Facts
+from bertkit.launch.nodes.transport import Transport, find
 from bertkit.launch.plan import Plan, Request, choose_device
-from bertkit.launch.transport import Transport, find
 from bertkit.upstream.lock import Lock
 
 #: seconds for a second answer of nodes that have answered once

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import List, Optional, Tuple
 
 from bertkit.errors import DataDamaged, UsageProblem
-from bertkit.launch import checkpoint as checkpoints
-from bertkit.launch import record
-from bertkit.launch.recipe import Recipe
+from bertkit.launch.checkpoints import checkpoint as checkpoints
+from bertkit.launch.recipes.recipe import Recipe
+from bertkit.launch.running import record
 from bertkit.resources import shipped
 
 #: the pretrained models, as upstream's README downloads them

@@ -8,21 +8,16 @@ from typing import Any, List, Mapping, Optional, Tuple
 
 from bertkit.errors import BertkitError, EnvironmentUnfit, SeveralProblems
 from bertkit.files import exclusive
-from bertkit.launch import (
-    attempts,
-    data_fitness,
-    disk,
-    node_fitness,
-    preflight,
-    roll_call,
-    starting,
-)
-from bertkit.launch import checkpoint as checkpoints
-from bertkit.launch.attempts import Supervision
-from bertkit.launch.job import patch_problems
-from bertkit.launch.nodes import PATIENCE
+from bertkit.launch import preflight, roll_call, starting
+from bertkit.launch.checkpoints import checkpoint as checkpoints
+from bertkit.launch.checks import data_fitness, disk
+from bertkit.launch.nodes import fitness as node_fitness
+from bertkit.launch.nodes.asking import PATIENCE
 from bertkit.launch.plan import Plan, Request, make_plan
-from bertkit.launch.result import Result as Result
+from bertkit.launch.recipes.job import patch_problems
+from bertkit.launch.running import attempts
+from bertkit.launch.running.attempts import Supervision
+from bertkit.launch.running.result import Result as Result
 from bertkit.upstream.lock import Lock, read_lock
 
 

@@ -8,7 +8,7 @@ from typing import List, Literal, Optional, Sequence
 
 from bertkit.errors import BertkitError
 from bertkit.launch.plan import Plan, as_shell
-from bertkit.launch.result import Result
+from bertkit.launch.running.result import Result
 
 log = logging.getLogger("bertkit")
 

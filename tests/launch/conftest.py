@@ -12,7 +12,7 @@ import pytest
 
 from bertkit.blobs import blob_id
 from bertkit.launch.plan import Request
-from bertkit.launch.recipe import load
+from bertkit.launch.recipes.recipe import load
 from bertkit.upstream.lock import AppliedPatch, Lock, PatchedFile, write_lock
 from tests import gaudi
 from tests.launch import records_of

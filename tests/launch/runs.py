@@ -14,8 +14,8 @@ from typing import Any, Dict, List, Optional, Set
 
 import pytest
 
-from bertkit.launch.attempts import Supervision
 from bertkit.launch.plan import Plan
+from bertkit.launch.running.attempts import Supervision
 
 CHECKPOINT = Path(__file__).parent.parent / "fixtures" / "checkpoint"
 
@@ -77,7 +77,8 @@ def start(
         "import json, logging, signal, sys\n"
         "from pathlib import Path\n"
         "from bertkit.errors import RunFailed\n"
-        "from bertkit.launch import attempts, supervise, train\n"
+        "from bertkit.launch import train\n"
+        "from bertkit.launch.running import attempts, supervise\n"
         "from bertkit.launch.plan import Derivation, Plan\n"
         "from bertkit.upstream.lock import read_lock\n"
         f"{before}\n"

@@ -10,9 +10,9 @@ from typing import Callable
 import pytest
 
 from bertkit.errors import DataDamaged, UsageProblem
-from bertkit.launch.job import patch_problems
 from bertkit.launch.plan import Plan, Request, make_plan
-from bertkit.launch.recipe import load
+from bertkit.launch.recipes.job import patch_problems
+from bertkit.launch.recipes.recipe import load
 from bertkit.resources import shipped
 
 RequestFor = Callable[..., Request]

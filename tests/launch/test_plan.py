@@ -17,7 +17,7 @@ import pytest
 from bertkit.devices.machine import Cores
 from bertkit.errors import EnvironmentUnfit, UsageProblem
 from bertkit.launch import mpi
-from bertkit.launch.hosts import choose, locate
+from bertkit.launch.nodes.hosts import choose, locate
 from bertkit.launch.plan import Plan, Request, choose_device, make_plan
 from bertkit.launch.preflight import card_choice_problems
 from bertkit.resources import shipped

@@ -13,7 +13,7 @@ import pytest
 
 from bertkit.errors import BertkitError
 from bertkit.launch import preflight, roll_call
-from bertkit.launch.hosts import Host, Location
+from bertkit.launch.nodes.hosts import Host, Location
 from bertkit.launch.plan import Plan, Request, make_plan
 from bertkit.upstream.lock import read_lock
 

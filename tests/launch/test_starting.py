@@ -10,7 +10,7 @@ import pytest
 from bertkit.errors import DataDamaged, UsageProblem
 from bertkit.launch import starting
 from bertkit.launch.plan import Request, make_plan
-from bertkit.launch.recipe import load
+from bertkit.launch.recipes.recipe import load
 from bertkit.resources import shipped
 
 Put = Callable[[Path, int], Path]

@@ -13,7 +13,7 @@ from typing import Set
 import pytest
 
 from bertkit.launch.plan import Request, make_plan
-from bertkit.launch.recipe import load
+from bertkit.launch.recipes.recipe import load
 from bertkit.prepare import prepare
 
 pytestmark = [pytest.mark.real, pytest.mark.tensorflow]

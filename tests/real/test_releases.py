@@ -10,9 +10,10 @@ from typing import Dict, Set
 import pytest
 
 from bertkit.errors import UsageProblem
-from bertkit.launch import modules, recipe, script_flags
-from bertkit.launch.job import assemble, name_of
+from bertkit.launch.nodes import modules
 from bertkit.launch.preflight import ALWAYS
+from bertkit.launch.recipes import recipe, script_flags
+from bertkit.launch.recipes.job import assemble, name_of
 from bertkit.prepare import prepare
 from bertkit.resources import shipped
 from bertkit.upstream.catalogue import load, numbers, with_bert

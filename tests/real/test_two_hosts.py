@@ -17,7 +17,7 @@ from typing import Dict, Iterator, List, Tuple
 import pytest
 
 from bertkit.launch.plan import Plan, Request, make_plan
-from bertkit.launch.recipe import load
+from bertkit.launch.recipes.recipe import load
 from bertkit.prepare import prepare
 from tests.real.two_hosts import TwoHosts, two_hosts, why_not
 

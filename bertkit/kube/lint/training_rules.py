@@ -11,9 +11,9 @@ from bertkit.kube.lint.findings import ERROR, WARNING, Finding
 from bertkit.kube.lint.scripts import Script, arguments, scripts
 from bertkit.kube.lint.workloads import Node, Pod, Workload
 from bertkit.kube.pods import HPU
-from bertkit.launch.formula import shown
-from bertkit.launch.recipe import Recipe, load, names
-from bertkit.launch.scaling import scale
+from bertkit.launch.recipes.formula import shown
+from bertkit.launch.recipes.recipe import Recipe, load, names
+from bertkit.launch.recipes.scaling import scale
 
 _FLAG = re.compile(r"(?<!\S)--([a-z_]+)(?:=(\S*))?")
 _RANKS = re.compile(r"(?<!\S)(?:-np|-n|--np)\s+(\S+)")

@@ -1,0 +1,1 @@
+"""The nodes of a run: which they are, how they are reached, what they say of themselves."""
