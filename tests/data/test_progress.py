@@ -8,7 +8,8 @@ from bertkit.data import progress
 def test_lines_come_every_few_seconds_and_at_the_end(monkeypatch, caplog):
     now = [100.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(progress.log, "propagate", True)
+    # Where a command has run before, bertkit's loggers do not pass on to others.
+    monkeypatch.setattr(progress.log, "handlers", [caplog.handler])
     with caplog.at_level(logging.INFO, logger="bertkit.data"):
         work = progress.Progress("packing", 4000)
         for _ in range(10):

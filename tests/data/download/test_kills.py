@@ -78,8 +78,8 @@ def test_kills_at_any_moment_with_two_connections_lose_nothing_and_leave_nothing
 
     server.faults[PATH] = [slow] * 99
     for pause in (0.0, 0.02, 0.04):
-        process = in_a_process(server.url + PATH, tmp_path, split=200_000)
         asked = len(server.requests)
+        process = in_a_process(server.url + PATH, tmp_path, split=200_000)
         until(lambda asked=asked: len(server.requests) > asked)
         time.sleep(pause)
         process.send_signal(signal.SIGKILL)
