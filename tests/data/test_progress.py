@@ -10,6 +10,7 @@ def test_lines_come_every_few_seconds_and_at_the_end(monkeypatch, caplog):
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     # Where a command has run before, bertkit's loggers do not pass on to others.
     monkeypatch.setattr(progress.log, "handlers", [caplog.handler])
+    monkeypatch.setattr(progress.log, "propagate", False)
     with caplog.at_level(logging.INFO, logger="bertkit.data"):
         work = progress.Progress("packing", 4000)
         for _ in range(10):
