@@ -57,11 +57,11 @@ def bertkit() -> None:
 
 def main() -> None:
     """Run the command line and exit: 0 done, else the code that ``bertkit.errors`` assigns."""
-    from bertkit.cli.common import exit_code_of
+    from bertkit.cli.common import exit_code_of, leave
 
     for stream in (sys.stdout, sys.stderr):
         # A path that the terminal's encoding lacks is shown escaped instead of ending the program.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 
-    sys.exit(exit_code_of(bertkit, sys.argv[1:]))
+    leave(exit_code_of(bertkit, sys.argv[1:]))

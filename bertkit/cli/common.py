@@ -6,11 +6,12 @@ import contextlib
 import functools
 import json
 import logging
+import os
 import signal
 import sys
 import traceback
 from pathlib import Path
-from typing import Any, Callable, Dict, Sequence, TypeVar
+from typing import Any, Callable, Dict, NoReturn, Optional, Sequence, TypeVar
 
 import click
 
@@ -81,6 +82,7 @@ def print_json(value: object) -> None:
 def exit_code_of(command: click.Command, arguments: Sequence[str]) -> int:
     """Run *command* and give its exit code; print an error in bertkit's form."""
     state: Dict[str, Any] = {}
+
     try:
         result = command.main(
             args=list(arguments), prog_name="bertkit", standalone_mode=False, obj=state
@@ -97,9 +99,7 @@ def exit_code_of(command: click.Command, arguments: Sequence[str]) -> int:
     except BertkitError as error:
         if state.get("verbose"):
             traceback.print_exc()
-        _tell(f"error: {error}")
-        if state.get("as_json"):
-            print_json(error.as_dict())
+        _tell(f"error: {error}", error if state.get("as_json") else None)
         return error.exit_code
     except OSError as error:
         if state.get("verbose"):
@@ -109,9 +109,7 @@ def exit_code_of(command: click.Command, arguments: Sequence[str]) -> int:
             where=error.filename,
             next_step="mend that and run the same command again; -v shows where it came from",
         )
-        _tell(f"error: {unfit}")
-        if state.get("as_json"):
-            print_json(unfit.as_dict())
+        _tell(f"error: {unfit}", unfit if state.get("as_json") else None)
         return unfit.exit_code
     except Exception as error:
         if state.get("verbose"):
@@ -123,6 +121,19 @@ def exit_code_of(command: click.Command, arguments: Sequence[str]) -> int:
         return 1
 
 
-def _tell(text: str) -> None:
+def _tell(text: str, as_json: Optional[BertkitError] = None) -> None:
     with contextlib.suppress(OSError):  # a terminal that was closed: the exit code still counts
         click.echo(text, err=True)
+        if as_json is not None:
+            print_json(as_json.as_dict())
+
+
+def leave(code: int) -> NoReturn:
+    """End the program with *code*, also where nobody reads its output any more."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            # Python's own flush at the end would fail, too, and turn any code into 120.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(code)

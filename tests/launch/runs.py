@@ -76,6 +76,7 @@ def start(
     code = (
         "import json, logging, signal, sys\n"
         "from pathlib import Path\n"
+        "from bertkit.cli.common import leave\n"
         "from bertkit.errors import RunFailed\n"
         "from bertkit.launch import train\n"
         "from bertkit.launch.running import attempts, supervise\n"
@@ -92,7 +93,7 @@ def start(
         "except RunFailed as failure:\n"
         "    try: print(failure, file=sys.stderr)\n"
         "    except OSError: pass\n"
-        "    sys.exit(failure.exit_code)\n"
+        "    leave(failure.exit_code)\n"
     )
     how = json.dumps(asdict(supervision or Supervision()))
     arguments: List[str] = [sys.executable, "-c", code, json.dumps(plan.as_dict()), str(repo), how]
