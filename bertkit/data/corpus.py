@@ -6,7 +6,7 @@ import contextlib
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 from bertkit.data.extraction import write_formatted
 from bertkit.data.instances import Shape, records
@@ -22,7 +22,7 @@ from bertkit.data.tokens import WordPieces, read_vocabulary
 from bertkit.data.workers import in_processes
 from bertkit.errors import DataDamaged
 
-_CHARACTERS_AT_ONCE = 1 << 20
+_BYTES_AT_ONCE = 1 << 20
 
 #: raised when the records of the same text would come out differently
 RULES = 2
@@ -107,8 +107,7 @@ def write_shards(
             name: files.enter_context((output / name).open("w", encoding="utf-8", newline="\n"))
             for name in names
         }
-        lines = files.enter_context(formatted.open(encoding="utf-8", newline="\n"))
-        for found in in_processes(_sentences_of_each, _batches(lines), workers):
+        for found in in_processes(_sentences_of_each, _stretches(formatted), workers):
             for size, text, count in found:
                 split, number = sharder.place(size)
                 streams[shape.layout.shard_name(split, number)].write(text)
@@ -130,26 +129,38 @@ def write_shards(
     return {"sentences": sentences, "articles": articles, "files": len(names)}
 
 
-def _batches(lines: Iterable[str]) -> Iterator[List[str]]:
-    """The articles of some megabytes of text at a time."""
-    texts: List[str] = []
-    size = 0
-    for line in lines:
-        text = line.strip()
-        if text:
-            texts.append(text)
-            size += len(text)
-        if size > _CHARACTERS_AT_ONCE:
-            yield texts
-            texts, size = [], 0
-    if texts:
-        yield texts
+class _Stretch(NamedTuple):
+    """Whole lines of a file: where they begin, and how many bytes they are."""
+
+    file: Path
+    start: int
+    size: int
 
 
-def _sentences_of_each(texts: Sequence[str]) -> List[Tuple[int, str, int]]:
+def _stretches(file: Path) -> Iterator[_Stretch]:
+    """The file in stretches of a megabyte or a little more.
+
+    Workers read them by themselves. Were the text sent to them, the death of a worker would leave
+    Python before 3.12 waiting for ever with what is on its way (python/cpython#94777).
+    """
+    end = file.stat().st_size
+    start = 0
+    with file.open("rb") as stream:
+        while start < end:
+            stream.seek(start + _BYTES_AT_ONCE)
+            stream.readline()
+            behind = min(stream.tell(), end)
+            yield _Stretch(file, start, behind - start)
+            start = behind
+
+
+def _sentences_of_each(stretch: _Stretch) -> List[Tuple[int, str, int]]:
     """For each article its characters, its sentences as they stand in a shard, and their number."""
+    with stretch.file.open("rb") as stream:
+        stream.seek(stretch.start)
+        lines = stream.read(stretch.size).decode("utf-8").split("\n")
     found = []
-    for text in texts:
+    for text in filter(None, map(str.strip, lines)):
         sentences = sentences_of(text)
         if sentences:
             found.append((len(text), "\n".join(sentences) + "\n\n", len(sentences)))
