@@ -17,8 +17,8 @@ from typing import Callable, Dict, List, NamedTuple
 
 from benchmarks.processes import measured
 from benchmarks.table import Table
-from bertkit.data import sources
 from bertkit.data.layout import PREDICTIONS, SPLITS, DataLayout
+from bertkit.data.samples import sources
 from bertkit.errors import BertkitError
 from bertkit.upstream.scan import upstream_answers
 from bertkit.upstream.source import resolve
@@ -85,7 +85,7 @@ def run() -> Table:
 
 def text_of_sample(layout: DataLayout, copies: int) -> int:
     """Lay down vocabulary and shards with the sample's sentences; gives the bytes of text."""
-    from bertkit.data.sample import make_sample
+    from bertkit.data.samples.sample import make_sample
 
     layout.vocab.parent.mkdir(parents=True)
     layout.vocab.write_bytes(sources.uncased_vocabulary())

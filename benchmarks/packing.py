@@ -23,7 +23,7 @@ from typing import Any, Callable, Dict, Iterator, List, Tuple
 from benchmarks.processes import Taken, measured
 from benchmarks.table import Table
 from bertkit.data.layout import PREDICTIONS
-from bertkit.data.workers import cores
+from bertkit.data.stages.workers import cores
 from bertkit.errors import BertkitError
 from bertkit.upstream.scan import upstream_answers
 from bertkit.upstream.source import resolve
@@ -203,7 +203,7 @@ def _make_records(directory: Path, records: int, tokens: int) -> None:
     """Records of random tokens; lengths as exponential as text has them, and a quarter full."""
     import numpy as np
 
-    from bertkit.data.tfrecord import encode_example, write_records
+    from bertkit.data.records.tfrecord import encode_example, write_records
 
     directory.mkdir()
     random = np.random.RandomState(1)

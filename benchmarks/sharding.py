@@ -16,9 +16,9 @@ from typing import List, Tuple
 
 from benchmarks.processes import Taken, measured
 from benchmarks.table import Table
-from bertkit.data import sources
 from bertkit.data.layout import DataLayout
-from bertkit.data.workers import cores
+from bertkit.data.samples import sources
+from bertkit.data.stages.workers import cores
 
 SHARDS = 8
 MORE = 10

@@ -48,7 +48,7 @@ def sample(
     root: Path, shards: int, seed: int, workers: Optional[int], dry_run: bool, as_json: bool
 ) -> None:
     """Make a small set of real data: records for both phases, MRPC, SQuAD, vocabulary."""
-    from bertkit.data.sample import NOTE, make_sample
+    from bertkit.data.samples.sample import NOTE, make_sample
 
     results = make_sample(root, shards=shards, seed=seed, workers=workers, dry_run=dry_run)
     next_command = f"bertkit train --phase 1 --model tiny --data {shlex.quote(str(root))}"

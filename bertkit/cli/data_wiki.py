@@ -14,7 +14,7 @@ from bertkit.cli.data_downloads import asked_for, download_options
 from bertkit.cli.stages import as_rows, print_stages
 
 if TYPE_CHECKING:
-    from bertkit.data.pipeline import Done
+    from bertkit.data.stages.pipeline import Done
     from bertkit.data.wiki import Text
 
 #: in order
@@ -117,10 +117,10 @@ def wiki(
     as_json: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Make training records of both lengths from a dump of Wikipedia."""
-    from bertkit.data.dump import planned_dump
-    from bertkit.data.shares import find_share
+    from bertkit.data.stages.shares import find_share
+    from bertkit.data.stages.workers import cores
     from bertkit.data.wiki import Wanted, look_at_wiki, make_wiki
-    from bertkit.data.workers import cores
+    from bertkit.data.wikipedia.dump import planned_dump
 
     if cased and vocab is None:
         raise click.UsageError("--cased wants the cased vocabulary: --vocab FILE")
@@ -161,8 +161,8 @@ def wiki(
 
 
 def _fetched(asked: Any, name: str, date: Optional[str]) -> Text:
-    from bertkit.data.dump import fetch_dump
     from bertkit.data.wiki import Text
+    from bertkit.data.wikipedia.dump import fetch_dump
 
     found = fetch_dump(asked.layout, name, date, given=asked.given, patience=asked.patience)
     return Text(found.dump, found.index, found.sha256)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Sequence
 import click
 
 if TYPE_CHECKING:
-    from bertkit.data.pipeline import Done
+    from bertkit.data.stages.pipeline import Done
 
 
 def print_stages(results: Sequence[Done], root: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Tuple
 
 from bertkit.data.layout import PREDICTIONS, DataLayout
-from bertkit.data.manifest import read_manifest
+from bertkit.data.stages.manifest import read_manifest
 
 
 @dataclass(frozen=True)

@@ -6,23 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, List, NamedTuple, Optional, Union
 
-from bertkit.data.corpus import (
-    CorpusShards,
-    RecordSettings,
-    Vocabulary,
-    format_stage,
-    records_stage,
-    shard_stage,
-)
-from bertkit.data.extraction import extraction
+from bertkit.data.instances.stage import RecordSettings, Vocabulary, records_stage
+from bertkit.data.instances.tokens import read_vocabulary
+from bertkit.data.instances.upstream import upstream_records_stage
 from bertkit.data.layout import PREDICTIONS, DataLayout
-from bertkit.data.manifest import Stage
-from bertkit.data.parts import PartsStage
-from bertkit.data.pipeline import Done, Known, Maker, carry_out_all, look_at_all
-from bertkit.data.shares import Share
-from bertkit.data.taken import text_there
-from bertkit.data.tokens import read_vocabulary
-from bertkit.data.upstream_records import upstream_records_stage
+from bertkit.data.stages.manifest import Stage
+from bertkit.data.stages.parts import PartsStage
+from bertkit.data.stages.pipeline import Done, Known, Maker, carry_out_all, look_at_all
+from bertkit.data.stages.shares import Share
+from bertkit.data.wikipedia.extraction import extraction
+from bertkit.data.wikipedia.formatting import format_stage
+from bertkit.data.wikipedia.sharding import CorpusShards, shard_stage
+from bertkit.data.wikipedia.taken import text_there
 from bertkit.errors import EnvironmentUnfit
 from bertkit.files import sha256_of
 

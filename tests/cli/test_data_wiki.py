@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bertkit.cli import bertkit
 from bertkit.cli.common import exit_code_of
-from tests.data.test_dump import PAGES, published
+from tests.data.wikipedia.test_dump import PAGES, published
 from tests.servers import serving
 
 

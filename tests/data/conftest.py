@@ -2,9 +2,9 @@
 
 import pytest
 
-from bertkit.data import sources
-from bertkit.data.sample import make_sample
-from bertkit.data.tokens import WordPieces, read_vocabulary
+from bertkit.data.instances.tokens import WordPieces, read_vocabulary
+from bertkit.data.samples import sources
+from bertkit.data.samples.sample import make_sample
 
 
 @pytest.fixture(scope="session")

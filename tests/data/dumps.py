@@ -3,7 +3,7 @@
 import bz2
 import re
 
-from bertkit.data import sources
+from bertkit.data.samples import sources
 
 
 def pages_of_sample():

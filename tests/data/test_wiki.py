@@ -12,10 +12,10 @@ import time
 
 import pytest
 
-from bertkit.data import sources
 from bertkit.data.layout import PREDICTIONS, DataLayout
-from bertkit.data.manifest import read_manifest
-from bertkit.data.tfrecord import decode_example, read_records
+from bertkit.data.records.tfrecord import decode_example, read_records
+from bertkit.data.samples import sources
+from bertkit.data.stages.manifest import read_manifest
 
 from .conftest import bytes_below
 from .dumps import page, pages_of_sample, prose, write_multistream

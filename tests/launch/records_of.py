@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Dict, List, Union
 
-from bertkit.data.tfrecord import encode_example, write_records
+from bertkit.data.records.tfrecord import encode_example, write_records
 
 Features = Dict[str, Union[List[int], List[float]]]
 

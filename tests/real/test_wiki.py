@@ -16,12 +16,12 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Sequence
 
 import pytest
 
-from bertkit.data import sources
+from bertkit.data.instances.pairs import pairs_of_shard
+from bertkit.data.instances.tokenized import tokenize
+from bertkit.data.instances.tokens import WordPieces, read_vocabulary
 from bertkit.data.layout import PREDICTIONS, DataLayout
-from bertkit.data.pairs import pairs_of_shard
-from bertkit.data.tfrecord import decode_example, read_records
-from bertkit.data.tokenized import tokenize
-from bertkit.data.tokens import WordPieces, read_vocabulary
+from bertkit.data.records.tfrecord import decode_example, read_records
+from bertkit.data.samples import sources
 
 pytestmark = [pytest.mark.real, pytest.mark.tensorflow]
 

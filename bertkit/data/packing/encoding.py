@@ -10,7 +10,7 @@ import numpy as np
 from bertkit.data.packing.arrays import encode_varints
 from bertkit.data.packing.sequences import Limits
 from bertkit.data.packing.strategies import MOST_SEQUENCES
-from bertkit.data.tfrecord import FLOAT_LIST, INT64_LIST, field, varint
+from bertkit.data.records.tfrecord import FLOAT_LIST, INT64_LIST, field, varint
 
 _INDICES = range(1, MOST_SEQUENCES + 1)
 

@@ -11,11 +11,11 @@ from typing import Any, BinaryIO, Callable, Dict, Iterator, List, NamedTuple, Tu
 
 import numpy as np
 
-from bertkit.data.frames import read_frames
 from bertkit.data.packing.arrays import Array, sums_of_groups
 from bertkit.data.packing.planning import Pool
 from bertkit.data.packing.sequences import Limits, Reader, added, sum_of_contents
-from bertkit.data.workers import in_processes
+from bertkit.data.records.frames import read_frames
+from bertkit.data.stages.workers import in_processes
 from bertkit.errors import BertkitError, DataDamaged
 
 #: records that stay together when the order is shuffled, so that they are read in one go

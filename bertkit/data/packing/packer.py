@@ -16,7 +16,7 @@ from bertkit.data.packing.planning import WINDOW, plan_packs
 from bertkit.data.packing.sequences import Limits
 from bertkit.data.packing.strategies import solve
 from bertkit.data.packing.writing import write_packs
-from bertkit.data.progress import Progress
+from bertkit.data.stages.progress import Progress
 from bertkit.errors import DataDamaged
 from bertkit.files import write_json
 

@@ -9,10 +9,10 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from bertkit.data.frames import Frames, damaged, framed
 from bertkit.data.packing.arrays import Array, decode_varints, sums_of_groups
 from bertkit.data.packing.fields import UNPACKED, find_fields
-from bertkit.data.tfrecord import decode_example, encode_example
+from bertkit.data.records.frames import Frames, damaged, framed
+from bertkit.data.records.tfrecord import decode_example, encode_example
 from bertkit.errors import DataDamaged
 
 #: bytes of a varint that are not its last one
@@ -188,7 +188,7 @@ def shape_of_first(path: Path) -> Limits:
     Raises:
         DataDamaged: it has no record, or one without these features.
     """
-    from bertkit.data.tfrecord import read_records
+    from bertkit.data.records.tfrecord import read_records
 
     content = next(iter(read_records(path)), None)
     if content is None:

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
 from bertkit.data.layout import DataLayout
-from bertkit.data.manifest import Stage, carry_out, finished
 from bertkit.data.packing.index import Index, index_of
 from bertkit.data.packing.metadata import metadata_path
 from bertkit.data.packing.packer import Packer, Request, Work
 from bertkit.data.packing.sequences import Limits, shape_of_first
-from bertkit.data.progress import Progress
-from bertkit.data.workers import cores
+from bertkit.data.stages.manifest import Stage, carry_out, finished, versions
+from bertkit.data.stages.progress import Progress
+from bertkit.data.stages.workers import cores
 from bertkit.errors import BertkitError, DataDamaged, UsageProblem
 from bertkit.files import exclusive
 
@@ -105,7 +105,7 @@ def _stage(work: Work, packer: Packer) -> Stage:
         {**work.records.hashes, "sequences": f"{work.records.contents:032x}"},
         settings,
         lambda tree: packer.write(work, tree),
-        _versions(*packer.made_with),
+        versions(*packer.made_with),
         beside=metadata_path(request.output),
     )
 
@@ -171,9 +171,3 @@ def _told_of_storage(output: Path) -> Iterator[None]:
             why=error.strerror or str(error),
             next_step="make room or mend the permissions, and run the same command again",
         ) from None
-
-
-def _versions(*packages: str) -> Dict[str, str]:
-    from importlib.metadata import version
-
-    return {package: version(package) for package in packages}

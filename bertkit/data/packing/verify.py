@@ -7,19 +7,19 @@ import math
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from bertkit.data.frames import damaged, read_frames
 from bertkit.data.layout import DataLayout
-from bertkit.data.manifest import read_manifest
 from bertkit.data.packing.index import index_of
 from bertkit.data.packing.metadata import metadata_path
 from bertkit.data.packing.sequences import Limits, added, sum_of_contents
 from bertkit.data.packing.stage import files_of
 from bertkit.data.packing.strategies import MOST_SEQUENCES
 from bertkit.data.packing.unpacking import PackReader
-from bertkit.data.progress import Progress
-from bertkit.data.tfrecord import decode_example, read_records
-from bertkit.data.verify import Checked, verify
-from bertkit.data.workers import cores, in_processes
+from bertkit.data.records.frames import damaged, read_frames
+from bertkit.data.records.tfrecord import decode_example, read_records
+from bertkit.data.records.verify import Checked, verify
+from bertkit.data.stages.manifest import read_manifest
+from bertkit.data.stages.progress import Progress
+from bertkit.data.stages.workers import cores, in_processes
 from bertkit.errors import BertkitError, DataDamaged
 
 
@@ -196,7 +196,7 @@ def verify_all(
     """Check whatever lies in *directory*: packs, or a data directory with records and packs.
 
     Raises:
-        DataDamaged: as :func:`verify_packs` and :func:`bertkit.data.verify.verify`.
+        DataDamaged: as :func:`verify_packs` and :func:`bertkit.data.records.verify.verify`.
     """
     if source is not None or (directory.is_dir() and is_packed(directory)):
         return [], [verify_packs(directory, source=source)]

@@ -13,12 +13,12 @@ from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Tuple
 
 import numpy as np
 
-from bertkit.data.frames import framed, whole_frames
 from bertkit.data.packing.arrays import Array, encode_varints, sums_of_groups
 from bertkit.data.packing.encoding import Member, PackEncoder
 from bertkit.data.packing.index import Index
 from bertkit.data.packing.sequences import Limits, Reader, Sequences
-from bertkit.data.workers import in_processes
+from bertkit.data.records.frames import framed, whole_frames
+from bertkit.data.stages.workers import in_processes
 from bertkit.errors import BertkitError, DataDamaged
 
 #: records read in one go

@@ -20,8 +20,8 @@ from typing import IO, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from bertkit.data.download import Remote, fetch
 from bertkit.data.download.progress import Progress
-from bertkit.data.manifest import Stage, carry_out
 from bertkit.data.published.prepare import Asked, Prepared
+from bertkit.data.stages.manifest import Stage, carry_out
 from bertkit.errors import DataDamaged, UsageProblem
 from bertkit.files import exclusive, sha256_of
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Dict, Iterator, List
 
-from bertkit.data.manifest import Stage
 from bertkit.data.published import addresses
 from bertkit.data.published.prepare import Asked, Prepared, expect, prepare
+from bertkit.data.stages.manifest import Stage
 from bertkit.errors import DataDamaged
 from bertkit.files import write_atomic
 

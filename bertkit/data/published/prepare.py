@@ -11,7 +11,7 @@ from bertkit.data.download import Patience, Remote, fetch
 from bertkit.data.download.pins import read_pin
 from bertkit.data.download.transfer import Check
 from bertkit.data.layout import DataLayout
-from bertkit.data.manifest import Stage, carry_out, finished
+from bertkit.data.stages.manifest import Stage, carry_out, finished
 from bertkit.errors import DataDamaged
 from bertkit.files import exclusive
 

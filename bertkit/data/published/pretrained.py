@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Any, Callable, Dict, NamedTuple
 
-from bertkit.data.manifest import Stage
+from bertkit.data.instances.tokens import read_vocabulary
 from bertkit.data.published import addresses
 from bertkit.data.published.archive import members_of, unpack
 from bertkit.data.published.prepare import Asked, Prepared, prepare
-from bertkit.data.tokens import read_vocabulary
+from bertkit.data.stages.manifest import Stage
 from bertkit.errors import BertkitError, DataDamaged
 from bertkit.files import exclusive, write_atomic
 

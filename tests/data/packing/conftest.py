@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from bertkit.data.tfrecord import write_records
+from bertkit.data.records.tfrecord import write_records
 from tests.data.packing.records import PREDICTIONS, TOKENS, record
 
 

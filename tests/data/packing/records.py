@@ -1,6 +1,6 @@
 """What the tests of packing make records of."""
 
-from bertkit.data.tfrecord import encode_example
+from bertkit.data.records.tfrecord import encode_example
 
 TOKENS, PREDICTIONS = 48, 7
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bertkit.data.packing.arrays import TOO_LONG, decode_varints, encode_varints
-from bertkit.data.tfrecord import varint
+from bertkit.data.records.tfrecord import varint
 
 
 @given(st.lists(st.integers(0, (1 << 40) - 1)))

@@ -16,7 +16,12 @@ from bertkit.data.packing.packer import Request
 from bertkit.data.packing.sequences import Limits
 from bertkit.data.packing.stage import pack
 from bertkit.data.packing.verify import verify_packs
-from bertkit.data.tfrecord import decode_example, encode_example, read_records, write_records
+from bertkit.data.records.tfrecord import (
+    decode_example,
+    encode_example,
+    read_records,
+    write_records,
+)
 from bertkit.errors import BertkitError, DataDamaged, UsageProblem
 from bertkit.files import exclusive
 from tests.data.packing.conftest import fill

@@ -5,9 +5,9 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertkit.data.frames import Frames, framed
 from bertkit.data.packing.fields import UNPACKED, find_fields
-from bertkit.data.tfrecord import decode_example, encode_example
+from bertkit.data.records.frames import Frames, framed
+from bertkit.data.records.tfrecord import decode_example, encode_example
 from tests.data.packing.records import example
 
 

@@ -10,7 +10,7 @@ import pytest
 from bertkit.data.packing.metadata import metadata_path
 from bertkit.data.packing.packer import Request
 from bertkit.data.packing.stage import pack
-from bertkit.data.tfrecord import (
+from bertkit.data.records.tfrecord import (
     decode_example,
     encode_example,
     field,

@@ -13,7 +13,7 @@ from bertkit.data.packing.stage import pack
 from bertkit.data.packing.upstream import UpstreamPacker
 from bertkit.errors import BertkitError, EnvironmentUnfit
 from tests.data.packing.test_bad_input import start
-from tests.data.test_workers import is_running
+from tests.data.stages.test_workers import is_running
 
 # It has upstream's options and writes what upstream writes where upstream does; bertkit packs.
 SCRIPT = """
@@ -21,7 +21,7 @@ import argparse
 from pathlib import Path
 from bertkit.data.packing.packer import Request
 from bertkit.data.packing.stage import pack
-from bertkit.data.tfrecord import read_records, write_records
+from bertkit.data.records.tfrecord import read_records, write_records
 
 parser = argparse.ArgumentParser()
 for name in ("input-glob", "output-dir", "max-files", "max-sequence-length",

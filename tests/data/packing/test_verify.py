@@ -11,7 +11,12 @@ from bertkit.data.packing.metadata import metadata_path
 from bertkit.data.packing.packer import Request
 from bertkit.data.packing.stage import pack
 from bertkit.data.packing.verify import verify_all, verify_packs
-from bertkit.data.tfrecord import decode_example, encode_example, read_records, write_records
+from bertkit.data.records.tfrecord import (
+    decode_example,
+    encode_example,
+    read_records,
+    write_records,
+)
 from bertkit.errors import DataDamaged
 
 

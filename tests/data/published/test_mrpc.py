@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from bertkit.data.layout import DataLayout
-from bertkit.data.manifest import Stage, carry_out
+from bertkit.data.stages.manifest import Stage, carry_out
 from bertkit.errors import BertkitError
 
 from .conftest import mrpc_files

@@ -10,7 +10,7 @@ from typing import Any, Callable, Optional
 
 import pytest
 
-from bertkit.data.tfrecord import encode_example, write_records
+from bertkit.data.records.tfrecord import encode_example, write_records
 from bertkit.launch.checks import data_fitness
 from bertkit.launch.plan import Request, make_plan
 from tests.launch import records_of

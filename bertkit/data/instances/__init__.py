@@ -1,0 +1,1 @@
+"""From sentences to training instances, and their records."""

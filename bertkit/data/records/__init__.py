@@ -1,0 +1,1 @@
+"""Files of records: TFRecord frames, tf.train.Example messages, and what is wrong with them."""

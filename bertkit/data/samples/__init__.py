@@ -1,0 +1,1 @@
+"""Small data for trying things: text, MRPC and SQuAD made from a sample of Wikipedia."""

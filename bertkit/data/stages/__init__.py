@@ -1,0 +1,1 @@
+"""Work that can be killed at any moment and goes on: stages, their parts, manifests and shares."""

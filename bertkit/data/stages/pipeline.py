@@ -1,0 +1,177 @@
+"""Stages in order, each reading what those before it have made; over several machines if asked."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import time
+from pathlib import Path
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Union
+
+from bertkit.data.layout import DataLayout
+from bertkit.data.stages.manifest import Manifest, Stage, carry_out, finished, read_manifest
+from bertkit.data.stages.parts import PartsStage, carry_out_parts, standing
+from bertkit.data.stages.shares import Share
+from bertkit.errors import BertkitError, EnvironmentUnfit
+from bertkit.files import exclusive
+
+log = logging.getLogger("bertkit.data")
+
+#: manifests of what is done, by the names of stages and of a stage's outputs
+Known = Dict[str, Manifest]
+#: gives a step for what is known by then
+Maker = Callable[[Known], Union[Stage, PartsStage]]
+
+# The disk is full, or as full as this user may make it.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+# Seconds between two looks for what other shares do, and between two lines about it.
+_LOOK_EVERY = 1.0
+_SAY_EVERY = 60.0
+
+
+class Done(NamedTuple):
+    """One stage as it stands at the end."""
+
+    stage: str
+    output: Path
+    state: str  # "made", "was there", or with a dry run "would be made"
+    counts: Dict[str, int]
+
+
+def carry_out_all(
+    makers: Sequence[Maker],
+    layout: DataLayout,
+    workers: int,
+    share: Share = Share(),  # noqa: B008
+) -> List[Done]:
+    """Do what is not done; gives all stages in order.
+
+    Of stages in parts each share does its own. The others are done by the first share, and the
+    rest wait for it, as it waits for their parts.
+
+    Raises:
+        EnvironmentUnfit: the directory cannot be written.
+        BertkitError: there is no room, the directory has files that bertkit did not make, another
+            process works in it, or a stage failed.
+    """
+    try:
+        if share.total > 1:
+            return _carried_out(makers, layout, workers, share)
+        with exclusive(layout.lock, purpose=f"bertkit data --data {layout.root}"):
+            return _carried_out(makers, layout, workers, share)
+    except OSError as error:
+        kind = BertkitError if error.errno in _NO_ROOM else EnvironmentUnfit
+        raise kind(
+            "the data cannot be written",
+            where=error.filename or layout.root,
+            why=error.strerror or str(error),
+            next_step="make room and run the same command again: what is done is kept"
+            if error.errno in _NO_ROOM
+            else "give a directory that you may write to with --data",
+        ) from None
+
+
+def look_at_all(makers: Sequence[Maker], layout: DataLayout) -> List[Done]:
+    """What is done and what would be made; nothing is changed."""
+    known: Known = {}
+    results = []
+    for maker in makers:
+        try:
+            step = maker(known)
+        except KeyError:  # reads what is not made yet
+            step = maker(_Unknown(known))
+        if isinstance(step, Stage):
+            manifest = finished(step)
+            if manifest is not None:
+                known[step.name] = manifest
+            results.append(_looked_at(step.name, step.output, manifest))
+            continue
+        whole = bool(step.parts) and standing(step, layout) == (len(step.parts),) * 2
+        for output in step.outputs:
+            manifest = read_manifest(DataLayout.manifest(output.directory)) if whole else None
+            if manifest is not None:
+                known[output.name] = manifest
+            results.append(_looked_at(output.name, output.directory, manifest))
+    return results
+
+
+class _Unknown(Dict[str, Manifest]):
+    """Stands for stages that are not done: nothing that reads them can be done either."""
+
+    def __missing__(self, name: str) -> Manifest:
+        return Manifest(name, {}, {}, {}, {})
+
+
+def _looked_at(name: str, output: Path, manifest: Optional[Manifest]) -> Done:
+    state = "was there" if manifest else "would be made"
+    return Done(name, output, state, manifest.counts if manifest else {})
+
+
+def _carried_out(
+    makers: Sequence[Maker], layout: DataLayout, workers: int, share: Share
+) -> List[Done]:
+    known: Known = {}
+    results: List[Done] = []
+    for maker in makers:
+        step = maker(known)
+        if isinstance(step, PartsStage):
+            results += _parts(step, layout, workers, share, known)
+        else:
+            results.append(_whole(step, layout, share, known))
+    return results
+
+
+def _parts(
+    step: PartsStage, layout: DataLayout, workers: int, share: Share, known: Known
+) -> List[Done]:
+    carried = carry_out_parts(step, layout, workers, share)
+    waiting = _Waiting(f"{step.name}: waiting for other shares")
+    while carried.manifests is None:
+        waiting.look(f"{carried.left} of {len(step.parts)} parts are left")
+        carried = carry_out_parts(step, layout, workers, share)._replace(made=carried.made)
+    state = "made" if carried.made else "was there"
+    results = []
+    for output, manifest in zip(step.outputs, carried.manifests):
+        known[output.name] = manifest
+        results.append(Done(output.name, output.directory, state, manifest.counts))
+    return results
+
+
+def _whole(step: Stage, layout: DataLayout, share: Share, known: Known) -> Done:
+    if share.number > 0:
+        waiting = _Waiting(f"{step.name}: waiting for share 0/{share.total}")
+        manifest = finished(step)
+        while manifest is None:
+            waiting.look("it does this stage")
+            manifest = finished(step)
+        known[step.name] = manifest
+        return Done(step.name, step.output, "was there", manifest.counts)
+    started = time.monotonic()
+    manifest, was_there = carry_out(step, layout)
+    known[step.name] = manifest
+    if not was_there:
+        _say(step.name, manifest.counts, time.monotonic() - started)
+    return Done(step.name, step.output, "was there" if was_there else "made", manifest.counts)
+
+
+class _Waiting:
+    """Looks again after a while, and says now and then what is waited for."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._said = float("-inf")
+
+    def look(self, words: str) -> None:
+        now = time.monotonic()
+        if now - self._said > _SAY_EVERY:
+            self._said = now
+            log.info("%s: %s", self._what, words)
+        time.sleep(_LOOK_EVERY)
+
+
+def _say(name: str, counts: Dict[str, int], seconds: float) -> None:
+    told = ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in counts.items())
+    what, most = max(counts.items(), key=lambda item: item[1])
+    rate = f" ({most / max(seconds, 1e-9):,.0f} {what.replace('_', ' ')}/s)" if most > 999 else ""
+    log.info("%s: %s in %.1f s%s", name, told, seconds, rate)

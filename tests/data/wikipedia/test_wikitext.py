@@ -1,0 +1,147 @@
+"""A dump becomes prose without markup."""
+
+import bz2
+
+import pytest
+
+from bertkit.data.samples import sources
+from bertkit.data.wikipedia.wikitext import articles, plain_text
+from bertkit.errors import DataDamaged
+
+LONG = "This sentence is long enough to be kept as prose"
+
+
+def text_of(wikitext):
+    """The one paragraph that *wikitext* between two halves of a sentence leaves."""
+    (paragraph,) = plain_text(f"{LONG} {wikitext} end.")
+    return paragraph[len(LONG) : -len("end.")].strip()
+
+
+@pytest.mark.parametrize(
+    ("wikitext", "text"),
+    [
+        ("'''bold''' and ''italic'' and '''''both'''''", "bold and italic and both"),
+        ("[[Anarchism]]", "Anarchism"),
+        ("[[Anarchism|the anarchists]]' [[cat]]s", "the anarchists' cats"),
+        ("[[File:A.jpg|thumb|A caption with a [[link|nested link]] in it]]", ""),
+        ("[[Category:Words]][[fr:Mot]]", ""),
+        ("[[:Category:Words|the category]]", "the category"),
+        ("[[Star Trek: Voyager]]", "Star Trek: Voyager"),
+        ("[http://example.org/x the label] and [https://example.org]", "the label and"),
+        ("see https://example.org/page?a=b&c=d now", "see now"),
+        ("{{cite book|title=A {{nested|one}} B}}", ""),
+        ("{{convert|55|km|mi}} and {{convert|55|to|80|cm|abbr=on}}", "55 km and 55 to 80 cm"),
+        ("{{lang|fr|bonjour}}{{spaced ndash}}{{nowrap|10 m}}", "bonjour \u2013 10 m"),
+        ("a<ref>A note, [[linked]].</ref> b<ref name=x/> c<ref name='y'>z</ref>", "a b c"),
+        ("a<!-- a comment\nover lines -->b", "ab"),
+        ("H<sub>2</sub>O, <small>small</small>", "H2O, small"),
+        ("one<br/>two<br>three", "one two three"),
+        ("<math>x < y</math>, thus", ", thus"),
+        ("&nbsp;R&amp;D &ndash; &eacute;t&eacute; &lt;b&gt;", "R&D \u2013 \u00e9t\u00e9 <b>"),
+        ("Athens ({{lang-el|x}}; , ) is (, old) .", "Athens is (old)."),
+        ("__NOTOC__", ""),
+        ("5 < 6 and 7 > 3", "5 < 6 and 7 > 3"),
+        ("an unclosed {{template and [[link", "an unclosed template and link"),
+        ("a stray }} and ]] bracket", "a stray and bracket"),
+        ("an unclosed <ref>note that never ends", "an unclosed note that never ends"),
+    ],
+)
+def test_markup_leaves_its_text(wikitext, text):
+    assert text_of(wikitext) == text
+
+
+def test_tables_lists_headings_and_appendices_are_left_out():
+    page = "\n".join(
+        [
+            "{{Infobox|a=b", "|c=[[d]]", "}}", f"{LONG} one.", "== Heading ==", f"{LONG} two.",
+            '{| class="wikitable"', "|-", "| a cell that is long enough for prose to be kept here.",
+            "{|", "| a table in the table, also long enough to be kept.", "|}", "|}",
+            f"* {LONG} item.", f"# {LONG} item.", f": {LONG} indented.", "Too short.",
+            "== See also ==", f"{LONG} hidden.", "=== Below it ===", f"{LONG} hidden too.",
+            "== Next ==", f"{LONG} three.", "==References==", f"{LONG} hidden.",
+        ]
+    )  # fmt: skip
+    assert plain_text(page) == [f"{LONG} one.", f"{LONG} two.", f"{LONG} three."]
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "{{",
+        "[[",
+        "}}",
+        "<ref>",
+        "</ref>",
+        "<ref ",
+        "<!--",
+        "{|\n",
+        "[http://a ",
+        "(",
+        "= ",
+        "&",
+        "''",
+    ],
+)
+def test_thirty_thousand_pieces_of_markup_are_read_in_one_pass(piece):
+    plain_text(f"{LONG} {piece * 30_000} end.")  # the suite's time limit is the test
+    plain_text(f"{LONG}\n={piece * 30_000} end.")
+
+
+def test_brackets_that_never_close_cost_nothing_at_each_that_closes_another():
+    plain_text("{{" * 30_000 + "]]" * 30_000)
+    plain_text("[[" + "{{" * 30_000 + "]] [[" * 30_000)
+    plain_text("= " + " " * 30_000 + "x =\n" + "\t" * 30_000)
+
+
+def dump_of(*pages):
+    body = "".join(
+        f"<page><title>{title}</title><ns>{ns}</ns>{extra}<revision><text>{text}</text></revision></page>"
+        for title, ns, extra, text in pages
+    )
+    return bz2.compress(
+        f'<mediawiki xmlns="http://www.mediawiki.org/x">{body}</mediawiki>'.encode()
+    )
+
+
+def test_only_articles_are_taken_from_a_dump(tmp_path):
+    path = tmp_path / "dump.bz2"
+    path.write_bytes(
+        dump_of(
+            ("A", 0, "", f"{LONG}."),
+            ("B", 0, '<redirect title="A"/>', f"{LONG}."),
+            ("C", 0, "", "#redirect [[A]] and so on, long enough to be a paragraph."),
+            ("Talk:A", 1, "", f"{LONG}."),
+            ("Empty", 0, "", ""),
+            ("D", 0, "", f"{LONG} &amp;lt; here."),
+        )
+    )
+    assert [(a.title, a.paragraphs) for a in articles(path)] == [
+        ("A", [f"{LONG}."]),
+        ("D", [f"{LONG} < here."]),
+    ]
+
+
+@pytest.mark.parametrize("damage", ["cut", "other", "broken"])
+def test_a_damaged_dump_is_named(tmp_path, damage):
+    path = tmp_path / "dump.bz2"
+    whole = dump_of(("A", 0, "", f"{LONG}."))
+    content = {
+        "cut": whole[:-20],
+        "other": b"<html>no dump</html>",
+        "broken": bz2.compress(b"<mediawiki><page><title>A</title>"),
+    }[damage]
+    path.write_bytes(content)
+    with pytest.raises(DataDamaged) as caught:
+        list(articles(path))
+    assert str(path) in str(caught.value)
+
+
+def test_the_real_sample_has_no_markup_left():
+    found = list(articles(sources.sample_dump()))
+    assert len(found) > 100
+    text = "\n".join(p for article in found for p in article.paragraphs)
+    assert len(text) > 2_400_000
+    for mark in ("[[", "]]", "{{", "}}", "{|", "''", "<ref", "<br", "&nbsp;", "&amp;", "http://"):
+        assert text.count(mark) <= 3, mark
+    assert found[0].title == "Anarchism"
+    assert found[0].paragraphs[0].startswith("Anarchism is a political philosophy that")
