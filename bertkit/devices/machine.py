@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Set, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 #: Where ``/sys``, ``/dev`` and ``/proc`` are looked for; another place for tests and for tools
 #: that mount a host's trees elsewhere.
@@ -73,12 +73,12 @@ class Machine:
     Attributes:
         devices: Gaudis.
         cores: see :class:`Cores`.
-        numa: the NUMA node of each Gaudi, in the order of module ids; None where it is not known.
+        numa: module id of each Gaudi -> its NUMA node; None where that is not known.
     """
 
     devices: int
     cores: Cores
-    numa: Tuple[Optional[int], ...] = ()
+    numa: Mapping[int, Optional[int]] = field(default_factory=dict)
 
 
 def this_machine(root: Path) -> Machine:
@@ -87,22 +87,21 @@ def this_machine(root: Path) -> Machine:
     return Machine(len(devices), usable_cores(root), numa_nodes(root, devices))
 
 
-def numa_nodes(root: Path, devices: Sequence[Path]) -> Tuple[Optional[int], ...]:
-    """The NUMA node of each of *devices*, in the order of module ids.
+def numa_nodes(root: Path, devices: Sequence[Path]) -> Dict[int, Optional[int]]:
+    """Module id of each of *devices* -> its NUMA node.
 
-    Rank N of a node opens the card with module id N. Newer drivers tell it
-    (``/sys/class/accel/accelN/device/module_id``); with older ones the order of device nodes stands
-    for it.
+    Newer drivers tell the module (``/sys/class/accel/accelN/device/module_id``); with older ones
+    the order of device nodes stands for it.
     """
-    found = []
+    found: Dict[int, Optional[int]] = {}
     for number, device in enumerate(devices):
         kind = "accel" if device.parent.name == "accel" else "habanalabs"
         sysfs = root / "sys/class" / kind / device.name / "device"
         if kind == "habanalabs" and not sysfs.is_dir():
             sysfs = sysfs.parent  # before 1.11 the files lie one level higher
         module = _number(sysfs / "module_id")
-        found.append((number if module is None else module, _numa_node(root, sysfs)))
-    return tuple(node for _, node in sorted(found, key=lambda pair: pair[0]))
+        found[number if module is None else module] = _numa_node(root, sysfs)
+    return found
 
 
 def _numa_node(root: Path, sysfs: Path) -> Optional[int]:

@@ -74,19 +74,22 @@ def binding_for_hpu(
     """Bind each rank of a node to its share of the physical cores of its socket.
 
     ``PE = floor(physical cores / HPUs of the node)``: Habana's rule, with the cores that this
-    container may really use. Ranks are laid out in the order of cores, and rank N takes the card
-    with module id N, so this is right only where the cards' NUMA nodes rise with their numbers.
+    container may really use. Ranks are laid out in the order of cores, so many a socket: this is
+    right only where the cards that they take follow each other on the sockets in the same way.
 
     Args:
         cards: ranks on the node.
         devices: HPUs of the node.
         cores: what its container may use.
-        numa: the NUMA node of each card, in the order of module ids, as far as it is known.
+        numa: the NUMA node of each rank's card, as far as it is known.
     """
     per_node = devices or CARDS_PER_SERVER
     elements = cores.physical // per_node
     near = [node for node in numa[:cards] if node is not None and node >= 0]
-    if near != sorted(near):
+    beside = _ranks_a_socket(near, cores, elements) if len(near) == cards else None
+    if near != sorted(near) or (
+        beside is None and len(near) == cards and 0 < near[-1] < cores.sockets
+    ):
         return Binding(
             ("--bind-to", "none", "--map-by", "slot"),
             f"by slot, unbound: the cards are on NUMA nodes {', '.join(map(str, near))}, so that "
@@ -97,13 +100,32 @@ def binding_for_hpu(
         return Binding(
             ("--bind-to", "none", "--map-by", "slot"), f"by slot, unbound: only {counted}"
         )
-    if cards % cores.sockets == 0:
+    if beside is not None:
+        mapping = f"ppr:{beside}:socket:PE={elements}"
+    elif cards % cores.sockets == 0:
         mapping = f"ppr:{cards // cores.sockets}:socket:PE={elements}"
     else:
         mapping = f"socket:PE={elements}"
     return Binding(
         ("--bind-to", "core", "--map-by", mapping), f"PE = {elements} = floor of {counted}"
     )
+
+
+def _ranks_a_socket(near: Sequence[int], cores: Cores, elements: int) -> Optional[int]:
+    """How many ranks on each socket put all of them beside their cards; None: no number does.
+
+    NUMA node N is taken for socket N, as on a machine that has equally many of both.
+
+    Args:
+        near: the NUMA node of each rank's card.
+        cores: what the node's container may use.
+        elements: cores of a rank.
+    """
+    room = cores.physical // cores.sockets // max(1, elements)
+    for each in range(1, room + 1):
+        if [rank // each for rank in range(len(near))] == list(near):
+            return each
+    return None
 
 
 def binding_for_cpu() -> Binding:

@@ -12,7 +12,9 @@ from shlex import quote
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from bertkit.devices import environment as device_environment
+from bertkit.devices import visible
 from bertkit.devices.machine import Machine, gaudi_devices, system_root, this_machine
+from bertkit.errors import EnvironmentUnfit
 from bertkit.launch import mpi
 from bertkit.launch.filling import fill_in
 from bertkit.launch.nodes.transport import find as find_transport
@@ -120,7 +122,7 @@ def make_plan(
         argv = program
     else:
         mpirun = mpi.find(environ, request.python)
-        binding = _binding(request, machine)
+        binding = _binding(request, environment, machine)
         remarks.append(f"binding: {binding.reason}")
         network = _network(request, environ)
         if network.hosts:
@@ -180,10 +182,15 @@ def _environment(
     return environment, remarks
 
 
-def _binding(request: Request, machine: Machine) -> mpi.Binding:
+def _binding(request: Request, environ: Mapping[str, str], machine: Machine) -> mpi.Binding:
     if request.device == "cpu":
         return mpi.binding_for_cpu()
-    return mpi.binding_for_hpu(request.cards, machine.devices, machine.cores, machine.numa)
+    try:
+        modules = visible.modules_of_ranks(environ, request.cards)
+    except EnvironmentUnfit:  # the checks before the start refuse it, with all else they find
+        modules = tuple(range(request.cards))
+    near = [machine.numa.get(module) for module in modules]
+    return mpi.binding_for_hpu(request.cards, machine.devices, machine.cores, near)
 
 
 def _network(request: Request, environ: Mapping[str, str]) -> mpi.Network:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
-from typing import List, Mapping, Optional
+from typing import List, Mapping, Optional, Tuple
 
+from bertkit.devices import visible
 from bertkit.errors import BertkitError, DataDamaged, EnvironmentUnfit, PatchMisfit, UsageProblem
 from bertkit.launch.checkpoints import checkpoint as checkpoints
 from bertkit.launch.nodes import fitness as node_fitness
@@ -96,32 +98,14 @@ def resume_problems(plan: Plan, resume: bool) -> List[BertkitError]:
 
 
 def card_choice_problems(request: Request, plan: Plan) -> List[BertkitError]:
-    """Whether the caller's variables leave each rank of a node a card of its own.
-
-    Habana's package takes ``HLS_MODULE_ID`` as it is, in every rank; else, with
-    ``HABANA_VISIBLE_MODULES``, the module at the local rank's place in it.
-    """
-    if request.device != "hpu" or request.cards < 2:
+    """Whether the caller's variables leave each rank of a node a card of its own."""
+    if request.device != "hpu":
         return []
-    chosen = plan.environment.get("HLS_MODULE_ID")
-    if chosen is not None:
-        return [
-            EnvironmentUnfit(
-                f"all {request.cards} ranks would take the same card",
-                where=f"HLS_MODULE_ID={chosen}",
-                next_step="unset HLS_MODULE_ID: each rank then takes a card of its own",
-            )
-        ]
-    visible = plan.environment.get("HABANA_VISIBLE_MODULES")
-    if visible is None or len(visible.split(",")) >= request.cards:
-        return []
-    return [
-        EnvironmentUnfit(
-            f"{request.cards} cards were asked for, {len(visible.split(','))} are visible",
-            where=f"HABANA_VISIBLE_MODULES={visible}",
-            next_step="name more modules there, or unset it",
-        )
-    ]
+    try:
+        visible.modules_of_ranks(plan.environment, request.cards)
+    except EnvironmentUnfit as error:
+        return [error]
+    return []
 
 
 def question(
@@ -152,6 +136,9 @@ def question(
 
 def wanted(request: Request, plan: Plan, lock: Optional[Lock]) -> node_fitness.Wanted:
     """What the run wants of each node."""
+    modules: Tuple[int, ...] = ()
+    with contextlib.suppress(EnvironmentUnfit):  # card_choice_problems says it
+        modules = visible.modules_of_ranks(plan.environment, request.cards)
     return node_fitness.Wanted(
         device=request.device,
         cards=request.cards,
@@ -159,6 +146,7 @@ def wanted(request: Request, plan: Plan, lock: Optional[Lock]) -> node_fitness.W
         release=None if lock is None else lock.release,
         tensorflow=() if lock is None else catalogue.find(lock.release).tensorflow,
         python=str(request.python),
+        modules=modules if request.cards > 1 else (),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Set
 
 import pytest
 
+from bertkit.devices.visible import modules_of_ranks
 from bertkit.resources import shipped
 
 pytestmark = [pytest.mark.habana, pytest.mark.tensorflow]
@@ -37,10 +38,16 @@ ENVIRONMENTS: List[Dict[str, str]] = [
     {"OMPI_COMM_WORLD_SIZE": " 2 "},
 ]  # fmt: skip
 
+#: variables with which the caller chooses modules for two ranks
+CHOICES: List[Dict[str, str]] = [
+    {},
+    *({"HABANA_VISIBLE_MODULES": modules} for modules in ("0,1,2,3", "4,5,6,7", "7,5,6", "3,2")),
+]
+
 
 def answers_of(python: Path, path: str) -> Dict[str, Any]:
     quiet = {"PATH": os.environ["PATH"], "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [str(python), str(ANSWERS), json.dumps(ENVIRONMENTS)]
+    command = [str(python), str(ANSWERS), json.dumps(ENVIRONMENTS), json.dumps(CHOICES)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=quiet)
     answer: Dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return answer
@@ -64,6 +71,12 @@ def test_the_functions_take_the_same_arguments(both: List[Dict[str, Any]]) -> No
     real, stand_in = both
     assert stand_in["signatures"] == real["signatures"]
     assert stand_in["version"] == real["version"]
+
+
+def test_bertkit_knows_which_module_each_rank_takes(both: List[Dict[str, Any]]) -> None:
+    real, _ = both
+    expected = [list(map(str, modules_of_ranks(variables, 2))) for variables in CHOICES]
+    assert real["modules"] == expected
 
 
 def defined_in(path: Path) -> Set[str]:

@@ -28,6 +28,8 @@ def plain(value: str) -> str:
     """The value as SOURCES.md has it: places of the test's own are all one."""
     if value.startswith(("@", "/")):
         return "path"
+    if re.fullmatch(r"\d(,\d)+", value):
+        return "modules"
     return "hosts" if re.fullmatch(r"[\w.-]+:\d+(,[\w.-]+:\d+)*", value) else value
 
 

@@ -14,9 +14,7 @@ from typing import Callable, Optional
 
 import pytest
 
-from bertkit.devices.machine import Cores
 from bertkit.errors import EnvironmentUnfit, UsageProblem
-from bertkit.launch import mpi
 from bertkit.launch.nodes.hosts import choose, locate
 from bertkit.launch.plan import Plan, Request, choose_device, make_plan
 from bertkit.launch.preflight import card_choice_problems
@@ -105,14 +103,18 @@ def test_the_command_and_environment_on_4_nodes_are_the_documented_ones(
     assert json.loads(actual) == json.loads(golden.read_text())
 
 
-def test_cards_whose_numa_nodes_do_not_rise_are_not_bound(gaudi_image: Path) -> None:
-    cores = Cores(physical=48, sockets=2, source="test")
-    as_usual = mpi.binding_for_hpu(8, 8, cores, (0, 0, 0, 0, 1, 1, 1, 1))
-    assert "ppr:4:socket:PE=6" in as_usual.arguments
-    crossed = mpi.binding_for_hpu(8, 8, cores, (1, 1, 1, 1, 0, 0, 0, 0))
-    assert crossed.arguments == ("--bind-to", "none", "--map-by", "slot")
-    assert "NUMA nodes 1, 1, 1, 1, 0, 0, 0, 0" in crossed.reason
-    assert mpi.binding_for_hpu(8, 8, cores, (None,) * 8) == as_usual
+def test_modules_that_are_chosen_by_the_caller_decide_where_ranks_are_bound(
+    gaudi_image: Path, request_for: RequestFor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second half of a node, as Habana documents it for two workloads on one node."""
+    monkeypatch.setenv("HABANA_VISIBLE_MODULES", "4,5,6,7")
+    plan = make_plan(request_for("phase2", model="large", cards=4, device="hpu"), os.environ)
+    golden = GOLDEN / "phase2-4-hpu-modules.json"
+    actual = portable(plan, tmp_path)
+    if REMAKE:
+        golden.write_text(actual)
+    assert json.loads(actual) == json.loads(golden.read_text())
+    assert any("NUMA nodes 1, 1, 1, 1" in remark for remark in plan.remarks)
 
 
 def test_phase_2_on_8_cards_is_bound_exported_and_scaled_as_documented(
@@ -192,6 +194,9 @@ def test_one_card_starts_without_mpirun_and_without_horovod(
         ("HLS_MODULE_ID", "3", 1, None),
         ("HABANA_VISIBLE_MODULES", "0,1,2", 8, "8 cards were asked for, 3 are visible"),
         ("HABANA_VISIBLE_MODULES", "4,5", 2, None),
+        ("HABANA_VISIBLE_MODULES", "4, 5", 2, "the visible modules cannot be read"),
+        ("HABANA_VISIBLE_MODULES", "4,4", 2, "the visible modules cannot be read"),
+        ("HABANA_VISIBLE_MODULES", "all", 2, "the visible modules cannot be read"),
     ],
 )
 def test_variables_that_leave_no_card_to_a_rank_are_refused(

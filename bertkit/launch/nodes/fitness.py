@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import List, Optional, Tuple
 
+from bertkit.devices.visible import MODULES
 from bertkit.errors import BertkitError, EnvironmentUnfit
 from bertkit.launch.nodes import modules
 from bertkit.launch.nodes.facts import Device, Facts
@@ -26,6 +27,7 @@ class Wanted:
         release: the checkout's upstream release; None where there is no checkout.
         tensorflow: the versions which that release was validated with.
         python: the ranks' interpreter, for messages.
+        modules: the module id of each local rank's card; empty: whichever is free.
     """
 
     device: str
@@ -34,6 +36,7 @@ class Wanted:
     release: Optional[str] = None
     tensorflow: Tuple[str, ...] = ()
     python: str = "python3"
+    modules: Tuple[int, ...] = ()
 
 
 def problems(facts: Facts, wanted: Wanted) -> List[BertkitError]:
@@ -159,6 +162,13 @@ def remarks(facts: Facts, wanted: Wanted) -> List[str]:
             if why is not None:
                 # Habana's bridge takes the module with the number of the local rank.
                 said.append(f"{facts.host}: {device.name} cannot be used: {why}")
+        here = [device.module for device in facts.devices or () if device.module is not None]
+        absent = [str(module) for module in wanted.modules if module not in here]
+        if absent and here and len(here) == len(facts.devices or ()):
+            said.append(
+                f"{facts.host}: ranks would take modules {', '.join(absent)}, which are not here; "
+                f"{MODULES}={','.join(map(str, sorted(here)))} names those that are"
+            )
         pages = hugepage_bytes(facts)
         if pages is not None and 0 < pages < USUAL_HUGEPAGES and wanted.ranks > 1:
             said.append(

@@ -127,7 +127,8 @@ def _machine(facts: Facts) -> Machine:
             physical, source = max(1, int(cores.quota)), f"a CPU quota on {facts.host}"
         counted = Cores(physical, cores.sockets or 1, source)
     devices = facts.devices or ()
-    by_module = sorted(
-        enumerate(devices), key=lambda pair: pair[0] if pair[1].module is None else pair[1].module
-    )
-    return Machine(len(devices), counted, tuple(device.numa for _, device in by_module))
+    numa = {
+        number if device.module is None else device.module: device.numa
+        for number, device in enumerate(devices)
+    }
+    return Machine(len(devices), counted, numa)

@@ -95,6 +95,16 @@ def test_few_hugepages_and_another_driver_are_remarks() -> None:
     assert "10 MiB of hugepages are free" in pages
 
 
+def test_modules_that_are_not_here_are_a_remark_where_the_driver_tells_them() -> None:
+    """A container with the second half of a node, as Habana's runtime makes one."""
+    half = replace(FIT, devices=tuple(card(number, module=number) for number in range(4, 8)))
+    first_four = replace(WANTED, cards=4, modules=(0, 1, 2, 3))
+    (remark,) = remarks(half, first_four)
+    assert "HABANA_VISIBLE_MODULES=4,5,6,7" in remark
+    assert remarks(half, replace(first_four, modules=(4, 5, 6, 7))) == []
+    assert remarks(replace(FIT, devices=CARDS[4:]), first_four) == []  # an older driver
+
+
 @pytest.mark.parametrize(
     ("version", "fit"), [("1.13.0.463", True), ("1.13.1.2", True), ("1.11.0.587", False)]
 )
