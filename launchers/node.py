@@ -395,16 +395,20 @@ def checkpoint(question: Question) -> Optional[Dict[str, int]]:
 
 
 def output(question: Question) -> Optional[Dict[str, Any]]:
-    """Whether the output directory can be written to, and the room on its file system."""
+    """Whether the output directory can be written to, the room on its file system, and whether it
+    holds a run's checkpoints.
+    """
     if not question.get("output"):
         return None
-    there = existing(Path(question["output"]))
+    asked = Path(question["output"])
+    there = existing(asked)
     room = os.statvfs(there)
     return {
         "existing": str(there),
         "writable": there.is_dir() and os.access(there, os.W_OK | os.X_OK),
         "free_bytes": room.f_bavail * room.f_frsize,
         "free_files": room.f_favail if room.f_files else None,
+        "holds": any(any(asked.glob(f"{where}model.ckpt-*.index")) for where in ("", "worker_*/")),
     }
 
 

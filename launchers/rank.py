@@ -1,6 +1,6 @@
 """What mpirun starts for each rank: keeps the rank's log, runs the script, notes how it ended.
 
-    python rank.py RUN_DIRECTORY SCRIPT [FLAGS ...]
+    python rank.py [--tell] RUN_DIRECTORY SCRIPT [FLAGS ...]
     python rank.py --versions                           what runs the script, as JSON
 
 In ``RUN_DIRECTORY/ranks`` rank N has ``N.log`` (its whole output), ``N.start`` (host, processes,
@@ -8,6 +8,10 @@ versions) and ``N.exit`` (how it ended, and when). The same notes and the log's 
 to mpirun's output, so that they come from a host that does not share the directory too. So the rank
 that failed first is known whatever mpirun prints. A file name ``{rank}.json`` in a flag gets the
 rank's number.
+
+With ``--tell`` the launcher does not see this directory: rank 0 then tells all that a run is
+followed by (its log, dllogger's reports, in the end the results of an evaluation) on mpirun's
+output, line by line as it comes.
 
 SIGUSR1, which mpirun passes on to every rank on every host, asks for the stacks of a run that
 hangs: the script is ended by SIGABRT, on which Python writes them (PYTHONFAULTHANDLER is set), and
@@ -28,7 +32,10 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import Dict, List, NoReturn, Optional
+from typing import TYPE_CHECKING, Dict, List, NoReturn, Optional
+
+if TYPE_CHECKING:
+    from tale import Tale
 
 PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 
@@ -43,8 +50,9 @@ _AFTER_STACKS = 1.0
 class Rank:
     """One rank, from the start of its script to its end."""
 
-    def __init__(self, directory: Path, command: List[str]) -> None:
+    def __init__(self, directory: Path, command: List[str], *, tells: bool = False) -> None:
         self.number = int(os.environ.get("OMPI_COMM_WORLD_RANK", "0"))
+        self._tells = tells and self.number == 0
         self._directory = directory
         self._command = command
         self._log = directory / f"{self.number}.log"
@@ -56,6 +64,7 @@ class Rank:
     def run(self) -> NoReturn:
         """Run the script in a child process and end as it ended."""
         report = os.dup(1)  # not inherited by the script
+        tale = self._tale(report)
         log = os.open(str(self._log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(log, 1)
         os.dup2(log, 2)
@@ -75,9 +84,11 @@ class Rank:
         self._write("start", start)
         with contextlib.suppress(OSError):
             os.write(report, f"{MARK} {self.number} start {json.dumps(start)}\n".encode())
-        _, status = os.waitpid(self._child, 0)
+        status = os.waitpid(self._child, 0)[1] if tale is None else tale.until(self._child)
 
         note = self._end_note(status, killed_before)
+        if tale is not None:
+            note["checkpoint"] = tale.newest_checkpoint()
         self._keep_stack()
         self._write("exit", note)
         self._report(report, note)
@@ -91,6 +102,13 @@ class Rank:
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             os.kill(os.getpid(), killer)
         sys.exit(os.WEXITSTATUS(status))
+
+    def _tale(self, to: int) -> Optional[Tale]:
+        if not self._tells:
+            return None
+        from tale import Tale  # beside this file
+
+        return Tale(to, self._log, self._command)
 
     def _end(self, number: int) -> None:
         self._told = number
@@ -176,6 +194,8 @@ def main(arguments: List[str]) -> NoReturn:
     if arguments == ["--versions"]:
         print(json.dumps(versions()))
         sys.exit(0)
+    tells = arguments[0] == "--tell"
+    arguments = arguments[1:] if tells else arguments
     # Whoever started us (mpirun, its daemon on this host, or bertkit) may be killed at any time.
     _die_with(os.getppid())
     directory = Path(arguments[0]) / "ranks"
@@ -185,7 +205,7 @@ def main(arguments: List[str]) -> NoReturn:
         if part.endswith("/{rank}.json"):
             Path(part.split("=", 1)[-1]).parent.mkdir(parents=True, exist_ok=True)
     script = [part.replace("/{rank}.json", f"/{rank}.json") for part in arguments[1:]]
-    Rank(directory, [sys.executable, *script]).run()
+    Rank(directory, [sys.executable, *script], tells=tells).run()
 
 
 def state_of(process: int) -> Optional[str]:

@@ -6,7 +6,7 @@ One object is printed by ``--dry-run``, run by ``train`` and recorded in ``run.j
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from shlex import quote
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
@@ -83,6 +83,22 @@ def flag_of(plan: Plan, name: str) -> Optional[str]:
     return next(
         (flag[len(start) :] for flag in reversed(plan.script) if flag.startswith(start)), None
     )
+
+
+#: says to ``launchers/rank.py`` that the launcher does not see rank 0's files
+_TELL = "--tell"
+
+
+def telling(plan: Plan) -> Plan:
+    """*plan* with a rank 0 that tells on mpirun's output what it writes."""
+    argv = list(plan.argv)
+    argv.insert(argv.index(plan.run_directory), _TELL)
+    return replace(plan, argv=tuple(argv))
+
+
+def tells(plan: Plan) -> bool:
+    """Whether rank 0 tells what it writes, because the launcher does not see its files."""
+    return _TELL in plan.argv
 
 
 def choose_device(asked: str) -> str:

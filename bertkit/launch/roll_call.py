@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Mapping, Optional, Sequence, Tuple
+from typing import Dict, Mapping, Optional, Sequence
 
 from bertkit.devices import environment as device_environment
 from bertkit.devices.machine import Machine
@@ -16,7 +17,7 @@ from bertkit.launch.nodes import survey
 from bertkit.launch.nodes.asking import Nodes
 from bertkit.launch.nodes.facts import Facts
 from bertkit.launch.nodes.transport import Transport, find
-from bertkit.launch.plan import Plan, Request, choose_device
+from bertkit.launch.plan import Plan, Request, choose_device, telling
 from bertkit.upstream.lock import Lock
 
 #: seconds for a second answer of nodes that have answered once
@@ -34,6 +35,21 @@ class Present:
 
     request: Request
     machine: Optional[Machine] = None
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """What is known of a plan when its nodes have been looked at.
+
+    Attributes:
+        plan: with what was found out taken in.
+        problems: what stands in its way.
+        keeper: the facts of a machine that has the output directory: the launcher, or rank 0's.
+    """
+
+    plan: Plan
+    problems: Sequence[BertkitError]
+    keeper: Facts
 
 
 def alone(request: Request) -> Present:
@@ -71,8 +87,14 @@ def call(request: Request, environ: Mapping[str, str], patience: float) -> Prese
 
 
 def inspect(
-    request: Request, plan: Plan, lock: Optional[Lock], here: Facts, *, probe: bool
-) -> Tuple[Plan, Sequence[BertkitError]]:
+    request: Request,
+    plan: Plan,
+    lock: Optional[Lock],
+    here: Facts,
+    *,
+    probe: bool,
+    resume: bool = False,
+) -> Inspected:
     """Look at every node of *plan* through the way that mpirun will take.
 
     Args:
@@ -82,9 +104,7 @@ def inspect(
         here: this machine's own facts.
         probe: find out by a small file whether the nodes see the same output directory; else it
             is taken for granted.
-
-    Returns:
-        The plan with what was found out taken in, and what stands in its way.
+        resume: nodes may hold a run in the output directory.
 
     Raises:
         EnvironmentUnfit: a node that was there does not answer any more.
@@ -94,16 +114,51 @@ def inspect(
     with survey.probe_file(output) if probe else nullcontext() as looked_for:
         answers = nodes.ask(preflight.question(request, plan, lock, looked_for), _ANSWER_AGAIN)
     found = survey.judge(here, answers, preflight.wanted(request, plan, lock), output)
-    said = list(found.remarks)
+    said, trouble, shared = list(found.remarks), list(found.problems), found.shared
+    if not resume:
+        trouble += survey.held_problems(answers, output)
+    if found.afar:
+        first = nodes.names[0]
+        plan = telling(plan)
+        said.append(
+            f"the launcher does not see the output directory of {first}, where results and "
+            "checkpoints stay: rank 0 tells how it gets on"
+        )
+        sees = _share(nodes, output)
+        shared = all(sees.values())
+        trouble += survey.storage_problems(sees, output)
     environment = dict(plan.environment)
-    if not found.shared:
+    if not shared:
         environment["BERTKIT_OUTPUT_SHARED"] = "0"
         said.append(
             "every node has an output directory of its own: each has its own checkpoints, "
             "and its ranks' logs stay there"
         )
     plan = replace(plan, environment=environment, remarks=(*plan.remarks, *said))
-    return plan, found.problems
+    return Inspected(plan, trouble, answers[nodes.names[0]] if found.afar else here)
+
+
+def _share(nodes: Nodes, output: Path) -> Dict[str, bool]:
+    """Name of each node -> whether it sees what the first one writes into its output directory."""
+    first, others = nodes.named(nodes.names[:1]), nodes.named(nodes.names[1:])
+    probe = {"action": "write", "nonce": secrets.token_hex(16)}
+
+    def ask(whom: Nodes, action: str) -> Dict[str, Facts]:
+        asked = node_ask.question(output=str(output), probe={**probe, "action": action})
+        return whom.ask(asked, _ANSWER_AGAIN)
+
+    if not others.names:
+        return {nodes.names[0]: True}
+    written = ask(first, "write")[nodes.names[0]].probe
+    if written is None:
+        return {name: False for name in nodes.names}
+    probe["directory"] = written.directory
+    try:
+        answers = ask(others, "read")
+    finally:
+        ask(first, "remove")
+    found = {name: bool(facts.probe and facts.probe.found) for name, facts in answers.items()}
+    return {nodes.names[0]: True, **found}
 
 
 def nodes_of(request: Request, transport: Transport, environment: Mapping[str, str]) -> Nodes:

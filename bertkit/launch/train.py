@@ -86,8 +86,9 @@ def plan_and_check(
             trouble += node_fitness.problems(facts, wanted)
             plan = replace(plan, remarks=(*plan.remarks, *node_fitness.remarks(facts, wanted)))
         elif present.machine is not None:  # they have answered
-            plan, problems = roll_call.inspect(request, plan, lock, facts, probe=not dry_run)
-            trouble += problems
+            found = roll_call.inspect(request, plan, lock, facts, probe=not dry_run, resume=resume)
+            plan, facts = found.plan, found.keeper
+            trouble += found.problems
         trouble += disk.problems(plan, facts, resumed=resume)
     except BertkitError as error:
         trouble.append(error)

@@ -154,6 +154,7 @@ def _output(value: Any) -> Optional[Output]:
         writable=_truth(raw["writable"]),
         free_bytes=_sure(_count(raw["free_bytes"])),
         free_files=_count(raw["free_files"]),
+        holds=_truth(raw["holds"]),
     )
 
 

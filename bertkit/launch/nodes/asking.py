@@ -14,7 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Dict, Mapping, Optional, Sequence, Tuple
 
@@ -76,6 +76,10 @@ class Nodes:
     names: Tuple[str, ...]
     python: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+
+    def named(self, names: Tuple[str, ...]) -> Nodes:
+        """Those with *names*."""
+        return replace(self, names=names)
 
     def ask(self, question: str, patience: float) -> Dict[str, Facts]:
         """Every node's answer to *question* (see :mod:`bertkit.launch.nodes.question`), in order.

@@ -87,12 +87,16 @@ class Need:
 
 @dataclass(frozen=True)
 class Output:
-    """Of the output directory, or the nearest that exists above it: writable, and room."""
+    """Of the output directory, or the nearest that exists above it: writable, and room.
+
+    ``holds``: there are checkpoints of a run in it.
+    """
 
     existing: str
     writable: bool
     free_bytes: int
     free_files: Optional[int]
+    holds: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Dict, Iterable, Iterator, List, Mapping, Tuple
 
 from bertkit.devices.machine import Cores, Machine
-from bertkit.errors import BertkitError, EnvironmentUnfit
+from bertkit.errors import BertkitError, EnvironmentUnfit, UsageProblem
 from bertkit.files import write_atomic
 from bertkit.launch.nodes.differences import clock_remark, differences
 from bertkit.launch.nodes.facts import Facts
@@ -23,12 +23,14 @@ class Survey:
     Attributes:
         problems: what stands in the way.
         remarks: what a careful reader should know.
-        shared: whether all nodes see the same output directory.
+        shared: whether all nodes see the launcher's output directory.
+        afar: no node does: rank 0 must tell what it writes.
     """
 
     problems: Tuple[BertkitError, ...]
     remarks: Tuple[str, ...]
     shared: bool
+    afar: bool = False
 
 
 def judge(here: Facts, answers: Mapping[str, Facts], wanted: Wanted, output: Path) -> Survey:
@@ -59,18 +61,38 @@ def judge(here: Facts, answers: Mapping[str, Facts], wanted: Wanted, output: Pat
                 )
             )
     looked = {name: facts.probe.found for name, facts in answers.items() if facts.probe}
-    trouble += _storage_problems(looked, output)
-    return Survey(tuple(trouble), tuple(said), all(looked.values()))
+    afar = bool(looked) and not any(looked.values())
+    if not afar:
+        trouble += storage_problems(looked, output)
+    return Survey(tuple(trouble), tuple(said), all(looked.values()), afar)
 
 
-def _storage_problems(sees: Mapping[str, bool], output: Path) -> List[BertkitError]:
+def held_problems(answers: Mapping[str, Facts], output: Path) -> List[BertkitError]:
+    """Which nodes hold a run already where the launcher does not see it; another would go on."""
+    held = [
+        name
+        for name, facts in answers.items()
+        if facts.probe and not facts.probe.found and facts.output and facts.output.holds
+    ]
+    if not held:
+        return []
+    return [
+        UsageProblem(
+            "the output directory already holds a run",
+            where=f"{output} on {', '.join(held)}",
+            why="TensorFlow would go on from its last checkpoint",
+            next_step="--resume goes on with it; --output DIR takes another place",
+        )
+    ]
+
+
+def storage_problems(sees: Mapping[str, bool], output: Path) -> List[BertkitError]:
     """Whether the nodes may keep the run's files as they do.
 
-    All of them in one place, or each in its own: upstream's scripts know both. Either way rank 0's
-    node must share with the launcher, which follows the run by what rank 0 writes.
+    All of them in one place, or each in its own: upstream's scripts know both.
 
     Args:
-        sees: name of each node, rank 0's first -> whether it sees what is written here.
+        sees: name of each node, rank 0's first -> whether it sees what another has written.
         output: the run's directory.
     """
     first, *others = sees.values() or [True]
@@ -79,11 +101,9 @@ def _storage_problems(sees: Mapping[str, bool], output: Path) -> List[BertkitErr
     blind = [name for name, found in sees.items() if not found]
     return [
         EnvironmentUnfit(
-            "only some nodes share the output directory"
-            if first
-            else "the node of rank 0 does not share the output directory with the launcher",
+            "only some nodes share the output directory",
             where=output,
-            why=f"{', '.join(blind)} cannot see what is written here",
+            why=f"{', '.join(blind)} cannot see what the others write",
             next_step="mount the same storage in the launcher and on all nodes, "
             "or take another --output DIR",
         )

@@ -11,7 +11,7 @@ from typing import Any, Mapping, Optional, Tuple
 
 from bertkit.errors import RunFailed
 from bertkit.launch.checkpoints import leftovers
-from bertkit.launch.plan import Plan
+from bertkit.launch.plan import Plan, tells
 from bertkit.launch.running import evaluation, record, supervise
 from bertkit.launch.running.follow import Follower
 from bertkit.launch.running.record import Record
@@ -142,6 +142,9 @@ def _may_help(outcome: supervise.Outcome) -> bool:
 def _clear(plan: Plan, place: Path, good: Optional[int]) -> None:
     for line in leftovers.clear(Path(plan.output), place, good_until=good):
         log.warning("  %s", line)
+    if tells(plan):
+        log.info("  goes on from what %s holds", plan.hosts[0])
+        return
     found = newest_checkpoint(plan)
     log.info("  goes on from %s", f"step {found.step}" if found else "the start")
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Dict
 
 from bertkit.errors import RunFailed
-from bertkit.launch.plan import Plan
+from bertkit.launch.nodes.transport import Transport
+from bertkit.launch.plan import Plan, tells
 from bertkit.launch.running import metrics
 from bertkit.processes import dies_with_parent
 
@@ -31,9 +32,13 @@ def scored(plan: Plan) -> Dict[str, float]:
     """
     if not plan.evaluation:
         return {}
+    command = list(plan.evaluation)
+    if tells(plan):  # what was predicted lies there
+        variables = [f"{name}={plan.environment[name]}" for name in plan.exports]
+        command = Transport(plan.agent).reach(plan.hosts[0], ["env", *variables, *command])
     try:
         done = subprocess.run(
-            list(plan.evaluation), env=dict(plan.environment), cwd=plan.working_directory,
+            command, env=dict(plan.environment), cwd=plan.working_directory,
             capture_output=True, text=True, errors="replace", timeout=_SECONDS, check=True,
             stdin=subprocess.DEVNULL, preexec_fn=dies_with_parent(),
         )  # fmt: skip

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from bertkit.launch.running.output import Output
+
 _LAST_LINES = 20
 _TEXT = 400
 # What launchers/rank.py says on mpirun's output; mpirun puts its own tag in front.
-_REPORTED = re.compile(r"bertkit-rank (\d+) (start|note|line|stack) (.*)$")
+_REPORTED = re.compile(r"bertkit-rank (\d+) (start|note|line|stack|log|dllog|eval) (.*)$")
 
 _SIGNALS = {
     signal.SIGKILL: "killed by someone, or by the kernel, often for want of memory",
@@ -211,8 +213,8 @@ def _from_output(
     notes: Dict[int, Mapping[str, Any]] = {}
     lines: Dict[str, _Lines] = {"line": {}, "stack": {}}
     with contextlib.suppress(OSError):
-        for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
-            match = _REPORTED.search(line)
+        for line in Output(log).lines(to_the_end=True):
+            match = _REPORTED.search(line.decode("utf-8", errors="replace"))
             if match is None:
                 continue
             rank, kind, text = int(match.group(1)), match.group(2), match.group(3)

@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 from typing import Callable, List, Optional, TextIO
 
-from bertkit.launch.plan import Plan
-from bertkit.launch.running.failure import started
+from bertkit.launch.plan import Plan, tells
 from bertkit.launch.running.live import Live
 from bertkit.launch.running.metrics import Metric, MetricsReader
 from bertkit.launch.running.supervise import Verdict, Watcher
+from bertkit.launch.running.told import Told
 
 log = logging.getLogger("bertkit")
 
@@ -35,9 +35,10 @@ class Follower(Watcher):
     def __init__(
         self, plan: Plan, stream: TextIO, stall_timeout: float, note: Callable[[int], None]
     ) -> None:
-        self._run_directory = Path(plan.run_directory)
+        run_directory = Path(plan.run_directory)
+        self._told = Told(run_directory) if tells(plan) else None
         self.reader = MetricsReader(
-            self._run_directory,
+            run_directory,
             dllogger=any(flag.startswith("--dllog_path=") for flag in plan.script),
         )
         self.seen: List[Metric] = []
@@ -53,6 +54,8 @@ class Follower(Watcher):
 
     def look(self, *, ended: bool = False) -> Optional[Verdict]:
         """Write down what is new; say if the run hangs or has lost its loss."""
+        if self._told is not None:
+            self._told.take()
         fresh = self.reader.read()
         now = time.monotonic()
         if self.reader.signs != self._signs:
@@ -69,10 +72,12 @@ class Follower(Watcher):
             self._live.tick()
         if ended:
             self._live.end()
+            if self._told is not None:
+                self._told.close()
         if self.reader.lost_at is not None:
             self._lost = now if self._lost is None else self._lost
             return Verdict.LOSS_LOST if ended or now - self._lost >= PATIENCE else None
-        if self._limit and self.still_for() >= self._limit and self._can_tell():
+        if self._limit and self.still_for() >= self._limit:
             return Verdict.STALLED
         return None
 
@@ -85,24 +90,6 @@ class Follower(Watcher):
             if not self._full:
                 log.warning("  metrics are not written down any more: %s", error)
             self._full = True
-
-    def unseen(self) -> Optional[str]:
-        """The host that rank 0 runs on if its files cannot be seen here; else None."""
-        if (self._run_directory / "ranks" / "0.log").exists():
-            return None
-        hosts = [note["host"] for note in started(self._run_directory) if int(note["rank"]) == 0]
-        return str(hosts[0]) if hosts else None
-
-    def _can_tell(self) -> bool:
-        """Whether silence means that nothing moves: not if rank 0 writes where it is not seen."""
-        host = self.unseen()
-        if host is None:
-            return True
-        log.warning(
-            "  rank 0 writes on %s, which is not seen here: nothing tells if it hangs", host
-        )
-        self._limit = 0
-        return False
 
     def still_for(self) -> float:
         """Seconds since rank 0 last showed that it gets on."""

@@ -10,8 +10,8 @@ from typing import Any, Dict, Mapping, Optional, Sequence
 
 from bertkit.errors import BertkitError, RunFailed
 from bertkit.launch.checkpoints import checkpoint as checkpoints
-from bertkit.launch.plan import Plan
-from bertkit.launch.running import evaluation
+from bertkit.launch.plan import Plan, tells
+from bertkit.launch.running import evaluation, told
 from bertkit.launch.running.failure import Failure
 from bertkit.launch.running.follow import Follower
 from bertkit.launch.running.hints import DISK_FULL, OUT_OF_MEMORY, Hint, hint_for
@@ -75,20 +75,23 @@ def result_of(plan: Plan, outcome: Outcome, follower: Follower, record: Path) ->
         rate = steady[len(steady) // 2]
     last = seen[-1] if seen else None
     found = newest_checkpoint(plan)
+    prefix, step = (str(found.prefix), found.step) if found else (None, None)
+    if tells(plan):
+        prefix, step = told.newest_checkpoint(Path(plan.run_directory)) or (None, None)
     return Result(
         job=plan.job,
         model=plan.model,
         device=plan.device,
         ranks=plan.ranks,
         seconds=round(outcome.seconds, 1),
-        steps=found.step if found else last.step if last else None,
+        steps=step if step is not None else last.step if last else None,
         first_loss=seen[0].loss if seen else None,
         last_loss=last.loss if last else follower.reader.final_loss,
         mlm_loss=last.mlm_loss if last else None,
         nsp_loss=last.nsp_loss if last else None,
         sentences_per_second=round(rate, 1) if rate else None,
         evaluation=evaluation.written(plan),
-        checkpoint=str(found.prefix) if found else None,
+        checkpoint=prefix,
         logs=str(Path(plan.run_directory) / "ranks"),
         record=str(record),
     )
@@ -129,7 +132,7 @@ def failure_of(
         return _lost_loss(plan, outcome, follower, result)
     if outcome.failure is not None:
         return _first(plan, outcome.failure, after, again)
-    if result.checkpoint is None and follower.unseen() is None:
+    if result.checkpoint is None:
         return RunFailed(
             f"{plan.job} ended well but left no whole checkpoint",
             code=1,
@@ -191,13 +194,14 @@ def _lost_loss(plan: Plan, outcome: Outcome, follower: Follower, result: Result)
         if each.step is not None and good is not None and each.step <= good
     ]
     newest = max(before, key=lambda each: each.step or 0, default=None)
+    where = f" here; those of {plan.hosts[0]} are not seen" if tells(plan) else ""
     return RunFailed(
         f"{plan.job}: the loss is not a number any more (step {step})",
         code=outcome.code,
         where=result.logs,
         why=f"the last whole checkpoint from before it is {newest.prefix}"
         if newest
-        else "there is no whole checkpoint from before it",
+        else f"there is no whole checkpoint from before it{where}",
         next_step="start anew with a lower learning rate"
         + (f": --init-checkpoint {newest.prefix} --output NEW_DIRECTORY" if newest else ""),
     )

@@ -105,7 +105,8 @@ def run(plan: Plan, watcher: Watcher, signals: Optional[ToTheGroup] = None) -> O
             _end_group(process)
             _sweep(run_directory)
             signals.go_to(None)
-    verdict = ending.verdict or watcher.look(ended=True)
+    last = watcher.look(ended=True)
+    verdict = ending.verdict or last
     seconds = time.monotonic() - began
     code = process.returncode
     code = 128 - code if code < 0 else code

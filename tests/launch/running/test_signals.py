@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 import pty
-import shutil
 import signal
 import subprocess
 import sys
@@ -211,28 +210,6 @@ def test_a_stopped_rank_of_another_host_is_named_without_shared_storage(
     assert "rank 3 on host2 is stopped: the script" in capfd.readouterr().err
     assert not (run_directory / "ranks/3.log").exists()
     assert "most recent call first" in (run_directory / "ranks/3.stack").read_text()
-
-
-@needs_mpirun
-def test_a_run_whose_files_lie_on_another_host_is_neither_hung_nor_failed(
-    plan_with: Callable[..., Plan], repo: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """As in a launcher without the workers' storage: the ranks get a directory of their own."""
-    from bertkit.launch.running.attempts import Supervision
-
-    probe = ["unshare", "--mount", "mount", "--bind", str(tmp_path), str(tmp_path)]
-    if not shutil.which("unshare") or subprocess.run(probe, check=False).returncode != 0:
-        pytest.skip("nothing can be mounted here")
-    plan = plan_with("report(1); time.sleep(4); save()", cards=2)
-    (tmp_path / "elsewhere/.bertkit").mkdir(parents=True)
-    mount = f'mount --bind {tmp_path}/elsewhere {plan.output} && exec "$@"'
-    first = plan.argv.index(sys.executable)
-    inside = ["unshare", "--mount", "sh", "-c", mount, "sh"]
-    plan = dataclasses.replace(plan, argv=(*plan.argv[:first], *inside, *plan.argv[first:]))
-    supervisor = start(plan, repo, supervision=Supervision(stall_timeout=2.0))
-    assert supervisor.wait(timeout=60) == 0
-    assert "which is not seen here" in capfd.readouterr().err
-    assert not (Path(plan.run_directory) / "ranks/0.log").exists()
 
 
 def parent_of(pid: int) -> int:
