@@ -7,8 +7,7 @@ from bertkit.data.layout import SPLITS, DataLayout
 from bertkit.data.records.tfrecord import read_records
 from bertkit.data.stages.manifest import Manifest, carry_out
 from bertkit.data.stages.parts import carry_out_parts
-from bertkit.data.wikipedia.sharding import CorpusShards, read_documents, shard_stage, write_shards
-from bertkit.errors import DataDamaged
+from bertkit.data.wikipedia.sharding import CorpusShards, shard_stage
 from bertkit.files import sha256_of
 
 from .conftest import bytes_below
@@ -51,25 +50,6 @@ def test_the_number_of_processes_changes_no_byte(layout):
     assert results[0] == results[1] == results[2]
 
 
-def test_every_article_is_in_one_shard_with_all_its_sentences(layout):
-    counts = write_shards(layout.formatted, layout.sharded, CorpusShards(layout, 3, 0.3, 1), 1)
-    documents = [
-        document
-        for split in SPLITS
-        for number in range(3)
-        for document in read_documents(layout.sharded / layout.shard_name(split, number))
-    ]
-    assert counts == {
-        "sentences": sum(map(len, documents)), "articles": len(documents), "files": 6,
-    }  # fmt: skip
-    lines = layout.formatted.read_text(encoding="utf-8").split("\n\n")[:-1]
-    assert sorted(map(letters_of, map("".join, documents))) == sorted(map(letters_of, lines))
-
-
-def letters_of(text):
-    return "".join(filter(str.isalnum, text))
-
-
 def test_the_counts_are_those_of_the_files(layout):
     for manifest, length in zip(made(layout, 1, 64, 32), (64, 32)):
         there = {
@@ -84,9 +64,3 @@ def test_the_counts_are_those_of_the_files(layout):
             "records": sum(there.values()), "training_records": there["training"],
             "test_records": there["test"], "files": 6,
         }  # fmt: skip
-
-
-def test_more_files_than_articles_are_refused(layout):
-    with pytest.raises(DataDamaged, match="would be empty") as caught:
-        write_shards(layout.formatted, layout.sharded, CorpusShards(layout, 30, 0.3, 1), 1)
-    assert "--shards" in str(caught.value)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
+from functools import partial
 from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Tuple
 
@@ -12,10 +12,11 @@ from bertkit.data.layout import SPLITS, DataLayout
 from bertkit.data.stages.manifest import Manifest, Stage, versions
 from bertkit.data.stages.progress import Progress
 from bertkit.data.stages.workers import in_processes
+from bertkit.data.wikipedia.dealing import Dealer, digest_of
 from bertkit.data.wikipedia.sentences import sentences_of
 from bertkit.errors import DataDamaged
 
-_BYTES_AT_ONCE = 1 << 20
+_BYTES_AT_ONCE = 1 << 18
 
 
 class CorpusShards(NamedTuple):
@@ -35,39 +36,10 @@ def shard_stage(shape: CorpusShards, articles: Manifest, workers: int) -> Stage:
         "sentences",
         layout.sharded,
         {"articles": articles.fingerprint},
-        {**settings, "rules": 1},
+        {**settings, "rules": 2},
         lambda place: write_shards(layout.formatted, place, shape, workers),
         versions("syntok"),
     )
-
-
-class Sharder:
-    """Gives each article to the shard that is the emptiest for its share.
-
-    So shards differ by about one article at most, whatever the articles' lengths, and where an
-    article goes depends on the articles before it and the seed alone.
-
-    Args:
-        shards: training files, and as many test files.
-        test_fraction: of the text, to be held out for evaluation.
-        seed: orders the shards, which decides between equals.
-    """
-
-    def __init__(self, shards: int, test_fraction: float, seed: int) -> None:
-        shares = {"training": 1 - test_fraction, "test": test_fraction}
-        self._shards: List[Tuple[str, int]] = sorted(
-            ((split, number) for split in SPLITS for number in range(shards)),
-            key=lambda shard: hashlib.sha256(f"{seed} {shard[0]} {shard[1]}".encode()).digest(),
-        )
-        self._shares = [shares[split] / shards for split, _ in self._shards]
-        self._sizes = [0] * len(self._shards)
-
-    def place(self, size: int) -> Tuple[str, int]:
-        """Split and number of the shard for the next article, which has *size* characters."""
-        filled = [(had + size) / share for had, share in zip(self._sizes, self._shares)]
-        emptiest = filled.index(min(filled))
-        self._sizes[emptiest] += size
-        return self._shards[emptiest]
 
 
 def write_shards(
@@ -78,23 +50,22 @@ def write_shards(
     Raises:
         DataDamaged: there are too few articles for so many files.
     """
-    sharder = Sharder(shape.shards, shape.test_fraction, shape.seed)
+    dealer = Dealer(shape.shards, shape.test_fraction, formatted.stat().st_size)
     names = [shape.layout.shard_name(split, n) for split in SPLITS for n in range(shape.shards)]
     for split in SPLITS:
         (output / split).mkdir(parents=True)
-    sentences = articles = 0
+    sentences = articles = without = 0
     progress = Progress("articles to sentences")
     with contextlib.ExitStack() as files:
-        streams = {
-            name: files.enter_context((output / name).open("w", encoding="utf-8", newline="\n"))
-            for name in names
-        }
-        for found in in_processes(_sentences_of_each, _stretches(formatted), workers):
-            for size, text, count in found:
-                split, number = sharder.place(size)
-                streams[shape.layout.shard_name(split, number)].write(text)
-                sentences += count
+        streams = {name: files.enter_context((output / name).open("wb")) for name in names}
+        work = partial(_dealt, seed=shape.seed)
+        for found, lines in in_processes(work, _stretches(formatted), workers):
+            for article in found:
+                split, number = dealer.place(article.size, article.digest)
+                streams[shape.layout.shard_name(split, number)].write(article.text)
+                sentences += article.sentences
             articles += len(found)
+            without += lines - len(found)
             progress.more(len(found))
         for stream in streams.values():
             stream.flush()
@@ -108,7 +79,12 @@ def write_shards(
             why=f"it has {articles} articles",
             next_step="ask for fewer files with --shards",
         )
-    return {"sentences": sentences, "articles": articles, "files": len(names)}
+    return {
+        "sentences": sentences,
+        "articles": articles,
+        "files": len(names),
+        "without_sentences": without,
+    }
 
 
 class _Stretch(NamedTuple):
@@ -120,7 +96,7 @@ class _Stretch(NamedTuple):
 
 
 def _stretches(file: Path) -> Iterator[_Stretch]:
-    """The file in stretches of a megabyte or a little more.
+    """The file in stretches of a quarter of a megabyte or a little more.
 
     Workers read them by themselves. Were the text sent to them, the death of a worker would leave
     Python before 3.12 waiting for ever with what is on its way (python/cpython#94777).
@@ -136,17 +112,36 @@ def _stretches(file: Path) -> Iterator[_Stretch]:
             start = behind
 
 
-def _sentences_of_each(stretch: _Stretch) -> List[Tuple[int, str, int]]:
-    """For each article its characters, its sentences as they stand in a shard, and their number."""
+class _Dealt(NamedTuple):
+    """One article as it goes into a file."""
+
+    size: int  # bytes that it had
+    digest: bytes
+    text: bytes
+    sentences: int
+
+
+def _dealt(stretch: _Stretch, seed: int) -> Tuple[List[_Dealt], int]:
+    """The stretch's articles that have sentences, and how many there are with the others."""
     with stretch.file.open("rb") as stream:
         stream.seek(stretch.start)
-        lines = stream.read(stretch.size).decode("utf-8").split("\n")
+        lines = [line for line in stream.read(stretch.size).splitlines() if line.strip()]
     found = []
-    for text in filter(None, map(str.strip, lines)):
+    for line in lines:
+        try:
+            text = line.decode("utf-8").strip()
+        except UnicodeDecodeError as error:
+            raise DataDamaged(
+                "the articles are not UTF-8",
+                where=f"{stretch.file}, in {stretch.size} bytes from byte {stretch.start}",
+                why=str(error),
+                next_step="make them again: bertkit data wiki --until format",
+            ) from None
         sentences = sentences_of(text)
         if sentences:
-            found.append((len(text), "\n".join(sentences) + "\n\n", len(sentences)))
-    return found
+            content = ("\n".join(sentences) + "\n\n").encode("utf-8")
+            found.append(_Dealt(len(line) + 2, digest_of(text, seed), content, len(sentences)))
+    return found, len(lines)
 
 
 def read_documents(shard: Path) -> List[List[str]]:

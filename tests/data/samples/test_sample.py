@@ -33,7 +33,7 @@ def test_there_are_enough_records_for_eight_ranks(sample):
         for path in training:
             assert sum(1 for _ in read_records(path)) >= least
         for path in test:
-            assert sum(1 for _ in read_records(path)) >= 16
+            assert sum(1 for _ in read_records(path)) >= 8
 
 
 def test_nothing_but_records_lies_where_upstream_reads_every_file(sample):
@@ -82,7 +82,7 @@ def test_the_bytes_are_the_same_on_every_python_and_with_these_libraries(sample)
     stages = [layout.formatted, layout.sharded, *map(layout.tfrecord, PREDICTIONS), layout.mrpc,
               layout.squad]  # fmt: skip
     found = [read_manifest(layout.manifest(stage)).fingerprint[:8] for stage in stages]
-    assert found == ["315de40f", "03f302e8", "cb825b95", "32023784", "5070487b", "9522c3e6"]
+    assert found == ["315de40f", "0b9f433f", "6ffb4a9b", "6aa7a701", "3db44455", "0b442f96"]
 
 
 def test_another_seed_needs_other_records_of_the_same_articles(sample):

@@ -1,35 +1,65 @@
-"""Files of text are of equal size, and the same articles give the same files."""
+"""Articles become sentences in files: all of them, once, the same for any number of workers."""
 
-from bertkit.data.chance import below, seeded
-from bertkit.data.wikipedia.sharding import Sharder
+import pytest
 
+from bertkit.data.layout import DataLayout
+from bertkit.data.wikipedia.sharding import CorpusShards, read_documents, write_shards
+from bertkit.errors import DataDamaged
 
-def sizes_of(sharder, articles):
-    sizes = {}
-    for size in articles:
-        shard = sharder.place(size)
-        sizes[shard] = sizes.get(shard, 0) + size
-    return sizes
+from ..conftest import bytes_below
+from ..dumps import prose
 
-
-def test_shards_of_a_split_differ_by_one_article_at_most():
-    rng = seeded("articles")
-    articles = [50 + below(rng, 20_000) for _ in range(5000)]
-    sizes = sizes_of(Sharder(8, 0.1, 1), articles)
-    for split in ("training", "test"):
-        of_split = [size for (name, _), size in sizes.items() if name == split]
-        assert len(of_split) == 8
-        assert max(of_split) - min(of_split) <= max(articles)
+SHARDS = 2
 
 
-def test_the_test_files_have_their_share_of_the_text():
-    sizes = sizes_of(Sharder(8, 0.1, 1), [1000] * 50_000)
-    test = sum(size for (split, _), size in sizes.items() if split == "test")
-    assert abs(test / sum(sizes.values()) - 0.1) < 0.001
+def sharded(directory, articles, workers=1, seed=1):
+    """The counts, and where the shards are."""
+    directory.mkdir()
+    formatted = directory / "articles.txt"
+    formatted.write_bytes(b"".join(article + b"\n\n" for article in articles))
+    shape = CorpusShards(DataLayout(directory), SHARDS, 0.2, seed)
+    return write_shards(formatted, directory / "shards", shape, workers), directory / "shards"
 
 
-def test_the_seed_decides_between_equal_shards():
-    first, second = Sharder(8, 0.1, 1), Sharder(8, 0.1, 2)
-    placed = [[sharder.place(10) for _ in range(100)] for sharder in (first, second)]
-    assert placed[0] != placed[1]
-    assert placed[0] == [place(10) for place in [Sharder(8, 0.1, 1).place] for _ in range(100)]
+@pytest.fixture(scope="module")
+def articles():
+    """Some 600 kB: three stretches."""
+    return [prose(number, 10 + number % 30).encode() for number in range(250)]
+
+
+def test_every_article_is_in_one_file_and_another_seed_deals_otherwise(tmp_path, articles):
+    counts, shards = sharded(tmp_path / "a", articles)
+    documents = [
+        document for path in sorted(shards.rglob("*.txt")) for document in read_documents(path)
+    ]
+    assert sorted(" ".join(document).encode() for document in documents) == sorted(articles)
+    assert counts == {
+        "sentences": sum(map(len, documents)), "articles": 250, "files": 2 * SHARDS,
+        "without_sentences": 0,
+    }  # fmt: skip
+    _, others = sharded(tmp_path / "b", articles, seed=2)
+    assert bytes_below(others) != bytes_below(shards)
+
+
+def test_the_bytes_do_not_depend_on_the_number_of_workers(tmp_path, articles):
+    made = [bytes_below(sharded(tmp_path / str(n), articles, workers=n)[1]) for n in (1, 2, 5)]
+    assert made[0] == made[1] == made[2]
+
+
+def test_articles_without_a_sentence_are_counted(tmp_path, articles):
+    counts, _ = sharded(tmp_path / "a", [*articles[:20], b"...", b"- - -"])
+    assert (counts["articles"], counts["without_sentences"]) == (20, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "help"),
+    [
+        (b"caf\xe9 latin", "are not UTF-8", "--until format"),
+        (b"One sentence.", "1 of 4 files of text would be empty", "--shards"),
+    ],
+)
+def test_too_little_text_and_bytes_that_are_none_are_named(tmp_path, text, words, help):
+    with pytest.raises(DataDamaged, match=words) as caught:
+        sharded(tmp_path / "a", [text] * 3)
+    assert "articles.txt" in str(caught.value)
+    assert help in caught.value.next_step
