@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Callable, List, Optional, TextIO
 
-from bertkit.launch.plan import Plan, tells
+from bertkit.launch.plan import Plan, flag_of, tells
 from bertkit.launch.running.live import Live
 from bertkit.launch.running.metrics import Metric, MetricsReader
 from bertkit.launch.running.supervise import Verdict, Watcher
@@ -19,6 +19,14 @@ log = logging.getLogger("bertkit")
 PATIENCE = 10.0
 #: seconds between two notes in the record how far the run is
 _NOTE_EVERY = 60.0
+
+
+def _steps_between(plan: Plan) -> int:
+    """Steps between two lines of TPUEstimator's: it takes the Estimator's 100 for those of a loop
+    on a device, which upstream makes 1000 steps long.
+    """
+    loop = flag_of(plan, "iterations_per_loop") or ""
+    return -(-100 // int(loop)) if loop.isdigit() and int(loop) else 1
 
 
 class Follower(Watcher):
@@ -40,6 +48,8 @@ class Follower(Watcher):
         self.reader = MetricsReader(
             run_directory,
             dllogger=any(flag.startswith("--dllog_path=") for flag in plan.script),
+            global_batch=plan.numbers.get("global_batch"),
+            every=_steps_between(plan),
         )
         self.seen: List[Metric] = []
         self._stream = stream

@@ -76,7 +76,8 @@ class Live:
     def line(self, metric: Metric, now: float) -> str:
         """*metric* in one line."""
         parts = [f"step {metric.step}" + (f" of {self.total}" if self.total else "")]
-        parts.append(f"loss {metric.loss:.3f}")
+        if metric.loss is not None:
+            parts.append(f"loss {metric.loss:.3f}")
         if metric.mlm_loss is not None and metric.nsp_loss is not None:
             parts[-1] += f" (mlm {metric.mlm_loss:.3f}, nsp {metric.nsp_loss:.3f})"
         if metric.learning_rate is not None:

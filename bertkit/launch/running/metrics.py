@@ -13,6 +13,11 @@ from typing import Dict, Iterator, List, Optional, Tuple
 # then, "Loss for final step: 0.4321." at the end of training
 _ESTIMATOR = re.compile(r"loss = ([-+.\w]+), step = (\d+)")
 _FINAL = re.compile(r"Loss for final step: ([-+.\w]+?)\.?$")
+# "global_step/sec: 5.17882": TPUEstimator, which upstream fine-tunes with, says neither loss nor
+# step, but this after every so many steps; the first time one step later
+_STEPS_PER_SECOND = re.compile(r"\bglobal_step/sec: ([\d.eE+-]+)$")
+# "Saving checkpoints for 100 into ...": also at the start
+_SAVED = re.compile(r"\bSaving checkpoints for (\d+) into ")
 # "Avg total throughput = 12.34 [examples/sec]", after "***** train statistics *****"
 _EXAMPLES = re.compile(r"Avg total throughput = ([\d.]+) \[examples/sec\]")
 # "  Num steps = 28": upstream's fine-tuning scripts before they train
@@ -34,14 +39,14 @@ class Metric:
     """
 
     step: int
-    loss: float
+    loss: Optional[float] = None
     mlm_loss: Optional[float] = None
     nsp_loss: Optional[float] = None
     learning_rate: Optional[float] = None
     sentences_per_second: Optional[float] = None
 
     def as_json(self) -> str:
-        """One line of ``metrics.jsonl``; JSON has no NaN, a loss that is none is null."""
+        """One line of ``metrics.jsonl``; JSON has no NaN, a loss that is no number is null."""
         known = {name: value for name, value in asdict(self).items() if value is not None}
         return json.dumps({name: finite(value) for name, value in known.items()}, allow_nan=False)
 
@@ -80,6 +85,8 @@ class MetricsReader:
     Args:
         run_directory: the run's ``.bertkit``.
         dllogger: the script reports through dllogger (pre-training) instead of TensorFlow's log.
+        global_batch: sentences of a step, over all ranks, for a rate where steps a second are said.
+        every: steps between two of those.
 
     Attributes:
         signs: counts what shows that rank 0 gets on: reports, and the loss that TensorFlow logs for
@@ -92,7 +99,14 @@ class MetricsReader:
             one where it was none, if there was one.
     """
 
-    def __init__(self, run_directory: Path, *, dllogger: bool) -> None:
+    def __init__(
+        self,
+        run_directory: Path,
+        *,
+        dllogger: bool,
+        global_batch: Optional[float] = None,
+        every: int = 1,
+    ) -> None:
         self._dllogger = dllogger
         self._dllog = Tail(run_directory / "dllog" / "0.json")
         self._log = Tail(run_directory / "ranks" / "0.log")
@@ -103,6 +117,12 @@ class MetricsReader:
         self.last_finite_step: Optional[int] = None
         self.lost_at: Optional[int] = None
         self._nan_said = False
+        self._global_batch = global_batch
+        self._every = every
+        self._step: Optional[int] = None  # as far as the log tells it
+        self._losses = False  # whether the log tells losses, with their steps
+        self._counted = False  # whether steps were counted by what is said of steps a second
+        self._rate: Optional[float] = None
 
     def read(self) -> List[Metric]:
         """What is new since the last call, in the order of steps."""
@@ -110,6 +130,8 @@ class MetricsReader:
         logged = [metric for line in self._log.lines() for metric in self._from_log(line)]
         self.signs += len(reported) + len(logged)
         for metric in [*logged, *reported]:
+            if metric.loss is None:
+                continue
             if math.isfinite(metric.loss):
                 self.last_finite_step = max(self.last_finite_step or 0, metric.step)
             elif self.lost_at is None:
@@ -117,15 +139,24 @@ class MetricsReader:
         given_up = self.final_loss is not None and not math.isfinite(self.final_loss)
         if self.lost_at is None and (given_up or self._nan_said):
             # The step after the last one that is known to have been good.
-            self.lost_at = 0 if self.last_finite_step is None else self.last_finite_step + 1
+            last = self.last_finite_step
+            self.lost_at = (self._step or 0) if last is None else last + 1
         return reported if self._dllogger else logged
 
     def _from_log(self, line: str) -> Iterator[Metric]:
         match = _ESTIMATOR.search(line)
         loss = _number(match.group(1)) if match else None
         if match and loss is not None:
-            yield Metric(step=int(match.group(2)), loss=loss)
+            self._step, self._losses = int(match.group(2)), True
+            yield Metric(self._step, loss, sentences_per_second=self._rate)
             return
+        match = _STEPS_PER_SECOND.search(line)
+        if match and self.final_loss is None:
+            yield from self._further(_number(match.group(1)))
+            return
+        match = _SAVED.search(line)
+        if match:
+            self._step = max(self._step or 0, int(match.group(1)))
         if self.final_loss is not None and line.strip() and not _STALLED.search(line):
             self.signs += 1
         self._nan_said = self._nan_said or bool(_NAN.search(line))
@@ -138,6 +169,15 @@ class MetricsReader:
         match = _STEPS.search(line)
         if match and self.total_steps is None:
             self.total_steps = int(match.group(1))
+
+    def _further(self, steps_per_second: Optional[float]) -> Iterator[Metric]:
+        """What *steps_per_second* says: a rate, and how far it is where no loss comes with it."""
+        if steps_per_second and self._global_batch:
+            self._rate = steps_per_second * self._global_batch
+        if not self._losses:
+            self._step = (self._step or 0) + self._every + (0 if self._counted else 1)
+            self._counted = True
+            yield Metric(self._step, sentences_per_second=self._rate)
 
 
 def evaluation(output: Path) -> Dict[str, float]:

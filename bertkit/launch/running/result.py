@@ -86,7 +86,7 @@ def result_of(plan: Plan, outcome: Outcome, follower: Follower, record: Path) ->
         seconds=round(outcome.seconds, 1),
         steps=step if step is not None else last.step if last else None,
         first_loss=seen[0].loss if seen else None,
-        last_loss=last.loss if last else follower.reader.final_loss,
+        last_loss=last.loss if last and last.loss is not None else follower.reader.final_loss,
         mlm_loss=last.mlm_loss if last else None,
         nsp_loss=last.nsp_loss if last else None,
         sentences_per_second=round(rate, 1) if rate else None,

@@ -71,6 +71,51 @@ def test_fine_tuning_is_followed_through_tensorflows_log(run: Path) -> None:
     assert reader.examples_per_second == 37.13  # training's, not evaluation's
 
 
+def test_where_no_loss_is_logged_steps_are_counted_and_make_the_rate(run: Path) -> None:
+    """As upstream's fine-tuning logs from TPUEstimator, whose first line comes with step 2."""
+    reader = MetricsReader(run, dllogger=False, global_batch=32)
+    log = run / "ranks/0.log"
+    log.write_text(
+        "INFO:tensorflow:  Num steps = 12\n"
+        "INFO:tensorflow:Saving checkpoints for 0 into /out/worker_0/model.ckpt.\n"
+        + "INFO:tensorflow:global_step/sec: 5.0\nINFO:tensorflow:examples/sec: 40.0\n"
+        * 2
+    )
+    assert reader.read() == [
+        Metric(step, sentences_per_second=160.0) for step in (2, 3)
+    ]  # fmt: skip
+    assert reader.signs == 2  # the run is not taken for one that hangs
+    assert Metric(3, sentences_per_second=160.0).as_json() == (
+        '{"step": 3, "sentences_per_second": 160.0}'
+    )
+    log.open("a").write("INFO:tensorflow:global_step/sec: 2.5\n" * 9)
+    assert reader.read()[-1] == Metric(12, sentences_per_second=80.0)
+    log.open("a").write(
+        "INFO:tensorflow:Saving checkpoints for 12 into /out/worker_0/model.ckpt.\n"
+        "INFO:tensorflow:Loss for final step: 0.5.\nINFO:tensorflow:global_step/sec: 9\n"
+    )
+    assert reader.read() == []  # what follows is no training
+
+
+def test_steps_go_on_from_where_a_resumed_run_begins(run: Path) -> None:
+    reader = MetricsReader(run, dllogger=False, every=10)
+    (run / "ranks/0.log").write_text(
+        "INFO:tensorflow:Saving checkpoints for 100 into /out/model.ckpt.\n"
+        + "INFO:tensorflow:global_step/sec: 5.0\n" * 2
+    )
+    assert [metric.step for metric in reader.read()] == [111, 121]
+
+
+def test_a_rate_goes_with_the_loss_where_both_are_logged(run: Path) -> None:
+    reader = MetricsReader(run, dllogger=False, global_batch=8)
+    (run / "ranks/0.log").write_text(
+        "INFO:tensorflow:loss = 0.7, step = 0\n"
+        "INFO:tensorflow:global_step/sec: 5.0\n"
+        "INFO:tensorflow:loss = 0.6, step = 100 (20 sec)\n"
+    )
+    assert reader.read() == [Metric(0, 0.7), Metric(100, 0.6, sentences_per_second=40.0)]
+
+
 def test_evaluation_results_are_read_as_upstream_writes_them(tmp_path: Path) -> None:
     assert evaluation(tmp_path) == {}
     (tmp_path / "eval_results.txt").write_text("accuracy = 0.86\nglobal_step = 75\nloss = nan\n")
