@@ -55,7 +55,7 @@ def test_articles_without_a_sentence_are_counted(tmp_path, articles):
     ("text", "words", "help"),
     [
         (b"caf\xe9 latin", "are not UTF-8", "--until format"),
-        (b"One sentence.", "1 of 4 files of text would be empty", "--shards"),
+        (b"One sentence.", "of 4 files of text would be empty", "--shards"),
     ],
 )
 def test_too_little_text_and_bytes_that_are_none_are_named(tmp_path, text, words, help):
