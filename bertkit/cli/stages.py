@@ -28,8 +28,10 @@ def as_rows(results: Sequence[Done]) -> List[Dict[str, Any]]:
 
 
 def told(counts: Mapping[str, int]) -> str:
-    """Counts in words."""
-    return ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in counts.items())
+    """Counts in words, without those of nothing."""
+    return ", ".join(
+        f"{count:,} {what.replace('_', ' ')}" for what, count in counts.items() if count
+    )
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -1,4 +1,4 @@
-"""Articles as plain text from a MediaWiki dump (``pages-articles.xml.bz2``).
+"""The prose of a page of MediaWiki's.
 
 Not a renderer: what needs MediaWiki to be run (templates, tables, formulas) is left out, so that
 sentences remain. Every step is linear in the length of the text, whatever the text is.
@@ -6,15 +6,9 @@ sentences remain. Every step is linear in the length of the text, whatever the t
 
 from __future__ import annotations
 
-import bz2
 import html
 import re
-from io import BytesIO
-from pathlib import Path
-from typing import IO, Dict, Iterable, Iterator, List, NamedTuple, Tuple
-from xml.etree import ElementTree
-
-from bertkit.errors import DataDamaged
+from typing import Dict, Iterator, List, Tuple
 
 #: paragraphs shorter than this many characters are captions and leftovers, not prose
 SHORTEST_PARAGRAPH = 40
@@ -46,78 +40,6 @@ _APPENDICES = {
 _RANGES = ("to", "and", "or", "by", "x", "-", "\N{EN DASH}")  # {{convert|55|to|80|cm}}
 _SENTENCE_ENDS = (".", "!", "?", ":", ";", '"', "'", ")", "\N{RIGHT DOUBLE QUOTATION MARK}")
 _CLOSES = {"]]": "[[", "}}": "{{", "|}": "{|"}
-
-
-class Article(NamedTuple):
-    """One page of the encyclopedia."""
-
-    number: str
-    title: str
-    paragraphs: List[str]
-
-
-def articles(dump: Path) -> Iterator[Article]:
-    """The articles of a bz2 dump that have text, in the order of the dump.
-
-    Raises:
-        DataDamaged: the file is no bz2, is cut, or is not the XML of a dump.
-    """
-    try:
-        with bz2.open(dump, "rb") as stream:
-            yield from _with_text(_pages(stream))
-    except (OSError, EOFError, ElementTree.ParseError) as error:
-        raise DataDamaged(
-            "the dump cannot be read", where=dump, why=str(error), next_step="fetch it again"
-        ) from None
-
-
-def articles_in(xml: bytes) -> Iterator[Article]:
-    """The articles that have text in ``<page>`` elements without anything around them.
-
-    Raises:
-        ElementTree.ParseError: it is not that.
-    """
-    # The last stream of a dump also closes what its first one opened.
-    closing = xml.rstrip()
-    if closing.endswith(b"</mediawiki>"):
-        xml = closing[: -len(b"</mediawiki>")]
-    yield from _with_text(_pages(BytesIO(b"<mediawiki>" + xml + b"</mediawiki>")))
-
-
-def _with_text(pages: Iterable[Tuple[str, str, str]]) -> Iterator[Article]:
-    for number, title, wikitext in pages:
-        paragraphs = plain_text(wikitext)
-        if paragraphs:
-            yield Article(number, title, paragraphs)
-
-
-def _pages(stream: IO[bytes]) -> Iterator[Tuple[str, str, str]]:
-    """Number, title and wikitext of each page of the main namespace that is no redirect."""
-    root = None
-    number = title = namespace = text = ""
-    redirect = False
-    for event, element in ElementTree.iterparse(stream, events=("start", "end")):
-        if root is None:
-            root = element
-        if event == "start":
-            continue
-        name = element.tag.rpartition("}")[2]
-        if name == "title":
-            title = element.text or ""
-        elif name == "ns":
-            namespace = element.text or ""
-        elif name == "id":
-            number = number or element.text or ""  # those of the revision and its author follow
-        elif name == "redirect":
-            redirect = True
-        elif name == "text":
-            text = element.text or ""
-        elif name == "page":
-            if namespace in ("", "0") and not (redirect or text[:9].upper() == "#REDIRECT"):
-                yield number, title, text
-            number = title = namespace = text = ""
-            redirect = False
-            root.clear()  # else all pages would stay in memory
 
 
 def plain_text(wikitext: str) -> List[str]:

@@ -1,12 +1,11 @@
-"""A dump becomes prose without markup."""
-
-import bz2
+"""A page becomes prose without markup."""
 
 import pytest
 
 from bertkit.data.samples import sources
-from bertkit.data.wikipedia.wikitext import articles, plain_text
-from bertkit.errors import DataDamaged
+from bertkit.data.wikipedia.blocks import pages_between
+from bertkit.data.wikipedia.pages import articles_in, no_pages
+from bertkit.data.wikipedia.wikitext import plain_text
 
 LONG = "This sentence is long enough to be kept as prose"
 
@@ -93,51 +92,13 @@ def test_brackets_that_never_close_cost_nothing_at_each_that_closes_another():
     plain_text("= " + " " * 30_000 + "x =\n" + "\t" * 30_000)
 
 
-def dump_of(*pages):
-    body = "".join(
-        f"<page><title>{title}</title><ns>{ns}</ns>{extra}<revision><text>{text}</text></revision></page>"
-        for title, ns, extra, text in pages
-    )
-    return bz2.compress(
-        f'<mediawiki xmlns="http://www.mediawiki.org/x">{body}</mediawiki>'.encode()
-    )
-
-
-def test_only_articles_are_taken_from_a_dump(tmp_path):
-    path = tmp_path / "dump.bz2"
-    path.write_bytes(
-        dump_of(
-            ("A", 0, "", f"{LONG}."),
-            ("B", 0, '<redirect title="A"/>', f"{LONG}."),
-            ("C", 0, "", "#redirect [[A]] and so on, long enough to be a paragraph."),
-            ("Talk:A", 1, "", f"{LONG}."),
-            ("Empty", 0, "", ""),
-            ("D", 0, "", f"{LONG} &amp;lt; here."),
-        )
-    )
-    assert [(a.title, a.paragraphs) for a in articles(path)] == [
-        ("A", [f"{LONG}."]),
-        ("D", [f"{LONG} < here."]),
-    ]
-
-
-@pytest.mark.parametrize("damage", ["cut", "other", "broken"])
-def test_a_damaged_dump_is_named(tmp_path, damage):
-    path = tmp_path / "dump.bz2"
-    whole = dump_of(("A", 0, "", f"{LONG}."))
-    content = {
-        "cut": whole[:-20],
-        "other": b"<html>no dump</html>",
-        "broken": bz2.compress(b"<mediawiki><page><title>A</title>"),
-    }[damage]
-    path.write_bytes(content)
-    with pytest.raises(DataDamaged) as caught:
-        list(articles(path))
-    assert str(path) in str(caught.value)
-
-
 def test_the_real_sample_has_no_markup_left():
-    found = list(articles(sources.sample_dump()))
+    dump = sources.sample_dump()
+    found = [
+        article
+        for _, xml in pages_between(dump, 0, dump.stat().st_size)
+        for article in articles_in(xml, no_pages())
+    ]
     assert len(found) > 100
     text = "\n".join(p for article in found for p in article.paragraphs)
     assert len(text) > 2_400_000
