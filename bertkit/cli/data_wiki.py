@@ -92,7 +92,7 @@ STAGES = ("download", "extract", "format", "shard", "records")
     type=click.Choice(["native", "upstream"]),
     default="native",
     show_default=True,
-    help="Who makes the records from sentences.",
+    help="Who does the stages: bertkit, or the scripts of a checkout.",
 )
 @click.option(
     "--repo",
@@ -155,7 +155,8 @@ def wiki(
         f"bertkit data pack --phase 1 --data {root}, "
         f"or at once: bertkit train --phase 1 --data {root}"
         if until == STAGES[-1]
-        else f"bertkit data wiki --data {root}"
+        # not from the start: the stages so far may be another engine's, and would be made anew
+        else f"bertkit data wiki --data {root} --start-at {STAGES[STAGES.index(until) + 1]}"
     )
     _show_stages(results, asked.root, following, as_json)
 

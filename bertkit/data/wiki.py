@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Callable, Dict, List, NamedTuple, Optional, Union
 
 from bertkit.data.instances.stage import RecordSettings, Vocabulary, records_stage
 from bertkit.data.instances.tokens import read_vocabulary
-from bertkit.data.instances.upstream import upstream_records_stage
+from bertkit.data.instances.upstream import records_script, upstream_records_stage
 from bertkit.data.layout import PREDICTIONS, DataLayout
 from bertkit.data.stages.manifest import Stage
 from bertkit.data.stages.parts import PartsStage
@@ -18,6 +19,7 @@ from bertkit.data.wikipedia.extraction import extraction
 from bertkit.data.wikipedia.formatting import format_stage
 from bertkit.data.wikipedia.sharding import CorpusShards, shard_stage
 from bertkit.data.wikipedia.taken import text_there
+from bertkit.data.wikipedia.upstream import upstream_text
 from bertkit.errors import EnvironmentUnfit
 from bertkit.files import sha256_of
 
@@ -51,7 +53,7 @@ class Wanted(NamedTuple):
         lowercase: the vocabulary is uncased.
         whole_words: mask all pieces of a word or none.
         vocabulary: instead of the data directory's own.
-        repo: the checkout whose script makes the records; None: bertkit does.
+        repo: the checkout whose scripts do all of the stages; None: bertkit does.
         start: the first of ``STAGES``; after ``extract`` no dump is read, but the text that lies in
             the data directory, by whichever engine.
     """
@@ -94,15 +96,24 @@ def look_at_wiki(layout: DataLayout, text: Optional[Text], wanted: Wanted) -> Li
 
 
 def _makers(layout: DataLayout, text: Optional[Text], wanted: Wanted, workers: int) -> List[Maker]:
+    first, last = STAGES.index(wanted.start), STAGES.index(wanted.until)
+    asked = STAGES[first : last + 1]
+    upstream = upstream_text(wanted.repo, layout, asked)
+
     def extract(_: Known) -> _Step:
         assert text is not None
+        if upstream is not None:
+            return upstream.extract(text.dump, text.sha256, workers)
         return extraction(layout, text.dump, text.index, text.sha256)
 
     def formatted(known: Known) -> _Step:
-        return format_stage(layout, known["extracted"])
+        make = partial(format_stage, layout) if upstream is None else upstream.format
+        return make(known["extracted"])
 
     def shard(known: Known) -> _Step:
         shape = CorpusShards(layout, wanted.shards, wanted.test_fraction, wanted.seed)
+        if upstream is not None:
+            return upstream.shard(shape, known["articles"])
         return shard_stage(shape, known["articles"], workers)
 
     def records(known: Known) -> _Step:
@@ -121,8 +132,9 @@ def _makers(layout: DataLayout, text: Optional[Text], wanted: Wanted, workers: i
     )
     if wanted.until == STAGES[-1]:
         vocabulary_of(layout, wanted)  # hours of work come before it is read
-    first, last = STAGES.index(wanted.start), STAGES.index(wanted.until)
-    makers: List[Maker] = [steps[name] for name in STAGES[first : last + 1]]
+        if wanted.repo is not None:
+            records_script(wanted.repo)
+    makers: List[Maker] = [steps[name] for name in asked]
     if wanted.start in _GOES_ON_FROM:
         makers[0] = _going_on(makers[0], layout, _GOES_ON_FROM[wanted.start])
     return makers
