@@ -16,9 +16,11 @@ import pytest
 from bertkit.kube.started import Started, started
 from bertkit.prepare import prepare
 from tests.real.pods import SSHD, pods, why_no_sshd
-from tests.real.two_hosts import why_not
+from tests.real.two_hosts import HOSTS, RANKS_PER_HOST, why_not
 
 pytestmark = [pytest.mark.real, pytest.mark.tensorflow]
+
+RANKS = len(HOSTS) * RANKS_PER_HOST
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,8 @@ def rendered(work: Path, version: str) -> Dict[str, Started]:
     profile.write_text(json.dumps(site))
     command = [
         sys.executable, "-m", "bertkit", "manifest", "train", "--phase", "1", "--model", "tiny",
-        "--device", "cpu", "--cards", "2", "--nodes", "2", "--site", str(profile), "--json",
+        "--device", "cpu", "--cards", str(RANKS_PER_HOST), "--nodes", "2",
+        "--site", str(profile), "--json",
     ]  # fmt: skip
     made = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
     return started(json.loads(made)["objects"][0])
@@ -84,16 +87,15 @@ def test_the_launcher_of_a_manifest_trains_on_its_two_workers(
         assert done.returncode == 0, done.stderr
         directory = work / version / "phase1" / ".bertkit"
         record = json.loads((directory / "run.json").read_text())
-        assert (record["plan"]["ranks"], record["state"]) == (4, "done")
+        assert (record["plan"]["ranks"], record["state"]) == (RANKS, "done")
         notes = [json.loads(path.read_text()) for path in (directory / "ranks").glob("*.exit")]
-        assert sorted(note["host"] for note in notes) == sorted([*job.workers, *job.workers])
+        assert sorted(note["host"] for note in notes) == sorted(job.workers * RANKS_PER_HOST)
         plan = record["plan"]
         assert plan["location"] == f"mpijob-{version}"
         assert plan["hosts"] == job.workers
-        assert "--learning_rate=0.005" in plan["script"]  # 0.02 over 4 ranks
-        assert sorted(path.name for path in directory.parent.glob("worker_*")) == [
-            "worker_1", "worker_2", "worker_3",
-        ]  # fmt: skip
+        assert f"--learning_rate={0.02 / RANKS:g}" in plan["script"]
+        others = {path.name for path in directory.parent.glob("worker_*")}
+        assert others == {f"worker_{rank}" for rank in range(1, RANKS)}
 
 
 def test_a_worker_that_is_down_is_named_before_anything_starts(work: Path, tmp_path: Path) -> None:

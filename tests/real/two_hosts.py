@@ -2,6 +2,7 @@
 
 Each host has its own address and its own local rank 0; the file system is shared. mpirun runs in
 a third namespace, so that nothing of the machine's own network is touched. Needs root and ``ip``.
+``BERTKIT_RANKS_PER_HOST`` asks for more ranks on each than two.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Dict, Iterator, List, Sequence
 
 NETWORK = "10.213.76"
 HOSTS = (1, 2)
+#: a CPU with few cores takes its time for more than these
+RANKS_PER_HOST = int(os.environ.get("BERTKIT_RANKS_PER_HOST", "2"))
 
 
 class TwoHosts:
