@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from bertkit.launch.running.excerpt import excerpt
 from bertkit.launch.running.output import Output
 
 _LAST_LINES = 20
@@ -42,8 +43,8 @@ class Failure:
         rank, host: which, where; None if no rank got as far as to run.
         code: its exit code, 128 + N for signal N.
         words: what that means.
-        last_lines: the end of its log.
-        text: more of it: TensorFlow's errors stand a hundred lines before the end.
+        last_lines: the end of its log, without what says nothing.
+        text: more of it and all of it: TensorFlow's errors stand a hundred lines before the end.
         log: its log, on its own host.
         out_of_memory: the kernel says that it killed a process there for want of memory.
     """
@@ -99,7 +100,7 @@ def first_failure(run_directory: Path, ranks: int, launcher_code: int) -> Option
     code, words = in_words(first["code"], first["signal"], out_of_memory=killed)
     text = end_of(log, _TEXT) or reports.lines.get(rank, [])
     host = str(first["host"])
-    return Failure(rank, host, code, words, text[-_LAST_LINES:], log, killed, text)
+    return Failure(rank, host, code, words, excerpt(text, _LAST_LINES), log, killed, text)
 
 
 def in_words(
@@ -183,7 +184,9 @@ def _without_a_note(
         rank = int(lost[0]["rank"])
         words = "its processes were killed, or its host is gone"
         own = run_directory / "ranks" / f"{rank}.log"
-        return Failure(rank, str(lost[0]["host"]), code, words, end_of(own) or lines, own)
+        text = end_of(own, _TEXT)
+        last = excerpt(text, _LAST_LINES) or lines
+        return Failure(rank, str(lost[0]["host"]), code, words, last, own, text=text)
     words = (
         f"it was {in_words(None, code - 128)[1]}"
         if 128 < code < 128 + signal.NSIG

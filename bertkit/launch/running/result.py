@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Sequence
+from typing import Any, Dict, Mapping, Optional
 
 from bertkit.errors import BertkitError, RunFailed
 from bertkit.launch.checkpoints import checkpoint as checkpoints
 from bertkit.launch.plan import Plan, tells
 from bertkit.launch.running import evaluation, told
+from bertkit.launch.running.excerpt import telling
 from bertkit.launch.running.failure import Failure
 from bertkit.launch.running.follow import Follower
 from bertkit.launch.running.hints import DISK_FULL, OUT_OF_MEMORY, Hint, hint_for
 from bertkit.launch.running.live import duration
 from bertkit.launch.running.metrics import finite
 from bertkit.launch.running.supervise import Outcome, Verdict
-
-# "ValueError: ...", "Unknown command line flag 'x'", "...: error: ..."
-_ERROR = re.compile(r"\b\w*(Error|Exception)\b:|\bUnknown command line flag\b|\berror:", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -171,7 +168,7 @@ def good_until(follower: Follower) -> Optional[int]:
 
 def _first(plan: Plan, failure: Failure, after: str, again: str) -> RunFailed:
     hint = known_cause(failure)
-    why = _telling(failure.text or failure.last_lines)
+    why = telling(failure.text or failure.last_lines)
     if hint is not None:
         why = f"{hint.cause}: {why}" if why else hint.cause
     return RunFailed(
@@ -205,11 +202,3 @@ def _lost_loss(plan: Plan, outcome: Outcome, follower: Follower, result: Result)
         next_step="start anew with a lower learning rate"
         + (f": --init-checkpoint {newest.prefix} --output NEW_DIRECTORY" if newest else ""),
     )
-
-
-def _telling(lines: Sequence[str]) -> Optional[str]:
-    """Of a log's last lines the one that says most: the last that speaks of an error, if any."""
-    if not lines:
-        return None
-    errors = [line for line in lines if _ERROR.search(line)]
-    return (errors or lines)[-1].strip()[:300]
