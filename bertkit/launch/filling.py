@@ -103,8 +103,18 @@ def _numbers(
         remarks.append(f"packed: a step has about {real:.0f} sequences for the {wanted} wanted")
     if request.profile is not None:
         profiling.checked(request.profile, values)
-        remarks.append(f"the trace will lie in {request.output}/plugins/profile, for TensorBoard")
+        remarks.append(f"the trace will lie in {_traces(request)}, for TensorBoard")
     return values, derivations, remarks
+
+
+def _traces(request: Request) -> str:
+    """Where upstream's hook writes: into the directory that each rank trains in."""
+    place = f"{request.output}/plugins/profile"
+    if request.ranks == 1:
+        return place
+    others = f"{request.output}/worker_N/plugins/profile"
+    # In pre-training rank 0 has the output directory itself.
+    return others if request.recipe.fine_tunes else f"{place} (rank 0) and {others}"
 
 
 def _evaluation(request: Request, texts: Mapping[str, str]) -> Tuple[str, ...]:

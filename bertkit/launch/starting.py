@@ -74,14 +74,14 @@ def find(recipe: Recipe, model: str, data: Path, output: Path, asked: str) -> St
             )
         remarks.append(f"starts from {recipe.starts_from}'s step {newest.step}")
         return Start(newest.prefix, remarks=tuple(remarks))
-    if _fine_tunes(recipe) and _place(model, data) is not None:
+    if recipe.fine_tunes and _place(model, data) is not None:
         return _pretrained(recipe, model, data)
     missing = DataDamaged(
         f"no checkpoint of {recipe.starts_from} to start from",
         where=before,
         next_step=f"train {recipe.starts_from} first, or name one: --init-checkpoint PREFIX",
     )
-    if _fine_tunes(recipe) and model in PRETRAINED:
+    if recipe.fine_tunes and model in PRETRAINED:
         missing.why = f"nor is there a pretrained model: {data / 'pretrained' / PRETRAINED[model]}"
         missing.next_step = f"{missing.next_step}; bertkit data pretrained fetches Google's"
     raise missing
@@ -113,7 +113,7 @@ def _pretrained(recipe: Recipe, model: str, data: Path) -> Start:
                 next_step=f"bertkit data pretrained --data {data}",
             )
     _refuse_other_shape(place / "bert_config.json", model)
-    if not _fine_tunes(recipe):
+    if not recipe.fine_tunes:
         _refuse_other_vocabulary(place / "vocab.txt", data / "vocab" / "uncased" / "vocab.txt")
     found = checkpoints.inspect(place / _WEIGHTS)
     said = f"starts from the pretrained model {place.name}, with its configuration and vocabulary"
@@ -124,11 +124,6 @@ def _place(model: str, data: Path) -> Optional[Path]:
     """The pretrained model's directory, if there is one."""
     place = data / "pretrained" / PRETRAINED.get(model, "")
     return place if model in PRETRAINED and place.is_dir() else None
-
-
-def _fine_tunes(recipe: Recipe) -> bool:
-    # Fine-tuning makes its own records of text; for pre-training they are made already.
-    return "vocab" in recipe.needs
 
 
 def _refuse_other_shape(config: Path, model: str) -> None:

@@ -147,6 +147,16 @@ def test_a_profile_is_asked_for_with_the_flag_and_its_place_is_said(
     assert any(f"{made.output}/plugins/profile" in each for each in made.remarks)
 
 
+@pytest.mark.parametrize(("job", "of_rank_0"), [("squad", "worker_N"), ("phase1", "plugins")])
+def test_each_rank_has_a_trace_of_its_own(
+    request_for: RequestFor, some_mpirun: Path, job: str, of_rank_0: str
+) -> None:
+    made = plan(request_for(job, profile="2,3", cards=2))
+    (said,) = [each for each in made.remarks if "trace" in each]
+    assert said.startswith(f"the trace will lie in {made.output}/{of_rank_0}")
+    assert f"{made.output}/worker_N/plugins/profile" in said
+
+
 @pytest.mark.parametrize("asked", ["", "3", "0,3", "3,2", "a,b", "1,2,3", "1,48"])
 def test_a_profile_that_could_give_no_trace_is_refused(request_for: RequestFor, asked: str) -> None:
     with pytest.raises(UsageProblem, match="--profile"):

@@ -163,6 +163,7 @@ def test_the_shipped_series_is_sound() -> None:
         "squad-shared-records",
         "squad-one-writer",
         "classifier-one-writer",
+        "profile-by-rank",
         "bertprep-workers",
         "glue-addresses",
         "strict-data-script",

@@ -115,10 +115,13 @@ def work(tmp_path_factory: pytest.TempPathFactory, upstream_url: str) -> Work:
 def test_2_ranks_leave_one_set_of_results_though_one_ends_long_before_the_other(
     work: Work, tmp_path: Path, task: str
 ) -> None:
-    flags = ("--use_horovod=true", "--do_train=true")
+    flags = ("--use_horovod=true", "--do_train=true", "--profile=2,3")
     command = [*work.ranks(2), *work.command(task, tmp_path, *flags)]
     text = run(command, work.environment(shared=False))
     assert_one_set_of_results(task, tmp_path, text)
+    # And each rank its own trace.
+    traces = sorted(path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*.xplane.pb"))
+    assert traces == ["worker_0", "worker_1"]
 
 
 @pytest.mark.skipif(bool(why_not()), reason=why_not() or "two hosts can be had")

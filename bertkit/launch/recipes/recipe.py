@@ -98,6 +98,11 @@ class Recipe:
     options: Mapping[str, Option]
     evaluation: Tuple[str, ...]
 
+    @property
+    def fine_tunes(self) -> bool:
+        """Whether the job makes its own records of text; for pre-training they are made already."""
+        return "vocab" in self.needs
+
     def numbers_for(self, model: str) -> Dict[str, Number]:
         """The numbers before scaling: ``tiny`` has its own, the others are upstream's."""
         return dict(self.numbers["tiny" if model == "tiny" else "upstream"])
