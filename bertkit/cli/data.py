@@ -10,7 +10,7 @@ import click
 
 from bertkit.cli import data_downloads, data_pack, data_wiki
 from bertkit.cli.common import Group, common_options, data_option, print_json
-from bertkit.cli.stages import as_rows, print_stages, print_table, told
+from bertkit.cli.stages import as_rows, print_stages, print_table, size, told
 
 _DATA = data_option()
 
@@ -81,8 +81,11 @@ def status(root: Path, as_json: bool) -> None:
         print_json({"data": str(root), "stages": [each.as_dict() for each in found]})
         return
     print_table(
-        ["data", "state", "counts", "made by"],
-        [[each.what, each.state, told(each.counts), each.command] for each in found],
+        ["data", "state", "size", "counts", "made by"],
+        [
+            [each.what, each.state, size(each.bytes), told(each.counts), each.command]
+            for each in found
+        ],
     )
 
 
@@ -96,17 +99,27 @@ def status(root: Path, as_json: bool) -> None:
 )
 @common_options
 def verify(directory: Path, source: Optional[Path], as_json: bool) -> None:
-    """Read every record of DIR and check it.
+    """Read all text and every record of DIR and check them.
 
     DIR is a data directory with all that lies in it, or one directory of packed records.
     """
-    from bertkit.data.packing.verify import as_row, verify_all
+    from bertkit.data.packing.verify import as_row
+    from bertkit.data.verify import verify_everything
 
-    results, packed = verify_all(directory, source)
+    texts, results, packed = verify_everything(directory, source)
     if as_json:
         rows = [{**r._asdict(), "directory": str(r.directory)} for r in results]
-        print_json({"directories": [*rows, *map(as_row, packed)]})
+        told_texts = [{**t._asdict(), "place": str(t.place)} for t in texts]
+        print_json({"directories": [*rows, *map(as_row, packed)], "texts": told_texts})
         return
+    if texts:
+        print_table(
+            ["text", "files", "articles", "sentences", "compared with"],
+            [
+                [str(t.place.relative_to(directory)), *(f"{n:,}" for n in t[2:5]), t.compared_with]
+                for t in texts
+            ],
+        )
     if results:
         print_table(
             ["directory", "length", "files", "records", "tokens"],
@@ -120,4 +133,4 @@ def verify(directory: Path, source: Optional[Path], as_json: bool) -> None:
             ["packed", "length", "files", "packs", "sequences", "tokens", "compared with"],
             [[str(r.directory), *(f"{n:,}" for n in r[1:6]), r.compared_with] for r in packed],
         )
-    click.echo("every record is as it should be")
+    click.echo("all is as it should be")

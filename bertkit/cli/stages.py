@@ -34,6 +34,18 @@ def told(counts: Mapping[str, int]) -> str:
     )
 
 
+def size(count: int) -> str:
+    """Bytes in words, with two or three digits; nothing for none."""
+    if not count:
+        return ""
+    number, unit = float(count), "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if number < 999.5:
+            break
+        number, unit = number / 1000, larger
+    return f"{number:.1f} {unit}" if number < 9.95 and unit != "bytes" else f"{number:.0f} {unit}"
+
+
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Columns as wide as they must be."""
     widths = [max(len(row[i]) for row in [list(header), *rows]) for i in range(len(header))]

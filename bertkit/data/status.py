@@ -5,9 +5,10 @@ from __future__ import annotations
 import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Tuple
 
 from bertkit.data.layout import PREDICTIONS, DataLayout
+from bertkit.data.samples.sources import DUMP_SHA256, SAMPLE_STAGES
 from bertkit.data.stages.manifest import read_manifest
 
 
@@ -21,7 +22,7 @@ class Standing:
         state: ``there`` (with its manifest), ``without a manifest`` (made by another tool, or under
             way), ``in part`` or ``missing``.
         counts: what its manifest counts, or the files that there are.
-        bytes: of all its files by the manifest; 0 where there is none.
+        bytes: of all its files by the manifest; where there is none, as they lie there.
         command: what makes it.
     """
 
@@ -40,10 +41,26 @@ class Standing:
 def look(root: Path) -> List[Standing]:
     """How everything below the data directory *root* stands; only manifests are read."""
     data = shlex.quote(str(root))
+    layout = DataLayout(root)
+    by_sample = _made_by_sample(layout)
     return [
-        _standing(what, where, f"bertkit data {command} --data {data}")
-        for what, where, command in _kinds(DataLayout(root))
+        _standing(what, where, f"bertkit data {by_sample(where, command)} --data {data}")
+        for what, where, command in _kinds(layout)
     ]
+
+
+def _made_by_sample(layout: DataLayout) -> Callable[[Path, str], str]:
+    """Gives ``sample`` in the place of the command for what ``data sample`` has made or would."""
+    text = read_manifest(DataLayout.manifest(layout.extracted))
+    is_sample_text = text is not None and text.inputs.get("dump") == DUMP_SHA256
+
+    def by_sample(where: Path, command: str) -> str:
+        if command.startswith("wiki"):
+            return "sample" if is_sample_text else command
+        manifest = read_manifest(DataLayout.manifest(where))
+        return "sample" if manifest is not None and manifest.stage in SAMPLE_STAGES else command
+
+    return by_sample
 
 
 def _kinds(layout: DataLayout) -> List[Tuple[str, Path, str]]:
@@ -69,7 +86,8 @@ def _standing(what: str, where: Path, command: str) -> Standing:
         files = [path for path in _files(where) if path.is_file()]
         state = "without a manifest" if files else "missing"
         counts = {"files": len(files)} if files else {}
-        return Standing(what, where, state, counts, 0, command)
+        total = sum(path.stat().st_size for path in files)
+        return Standing(what, where, state, counts, total, command)
     there = sum((where / name if name else where).is_file() for name in manifest.outputs)
     state = "there" if there == len(manifest.outputs) else "in part"
     total = sum(int(about["bytes"]) for about in manifest.outputs.values())

@@ -15,6 +15,9 @@ from bertkit.files import sha256_of
 _DUMP = "test/test_data/enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2"
 DUMP_SHA256 = "a53f4648dec40467ebdcbc7a1307eddb51fe6e28e9309f6ebde81ba0d04bea2d"
 
+#: stages that come from nowhere else, with the names in their manifests
+SAMPLE_STAGES = ("vocabulary", "MRPC", "SQuAD")
+
 # By path: on public indexes the name is not bertkit's.
 _INSTALL = "in bertkit's own directory (the clone): pip install '.[sample]'"
 
