@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import Any, Dict, Iterator, List, Tuple
 
 from bertkit.data.instances.masking import Batch
-from bertkit.data.records.tfrecord import FLOAT_LIST, INT64_LIST, field, varint
+from bertkit.data.records.features import header
+from bertkit.data.records.tfrecord import varint
 
 Array = Any  # numpy.ndarray
 
@@ -40,33 +41,18 @@ def encoded(batch: Batch) -> Iterator[bytes]:
             begin, end = edges[row], edges[row + 1]
             key = name, end - begin
             if key not in headers:
-                headers[key] = _header(*key)
+                headers[key] = header(*key)
             pieces += (headers[key], content[begin:end])
         entries = b"".join(pieces)
         yield b"\x0a" + varint(len(entries)) + entries
 
 
-def _header(name: str, size: int) -> bytes:
-    """What stands before *size* bytes of values of a feature; see ``example.proto``."""
-    kind = FLOAT_LIST if name.endswith("_weights") else INT64_LIST
-    feature = field(kind, field(1, bytes(size)))
-    entry = field(1, field(1, name.encode("ascii")) + field(2, feature))
-    return entry[: len(entry) - size]
-
-
 def _varints(rows: Array) -> Tuple[bytes, List[int]]:
     """All rows as varints of up to three bytes, and where each row begins; the last: its end."""
-    import numpy as np
+    from bertkit.data.records.varints import encode_varints
 
-    numbers = rows.reshape(-1).astype(np.uint32)
-    size = 1 + (numbers >= 1 << 7) + (numbers >= 1 << 14)
-    wide = np.empty((len(numbers), 3), dtype=np.uint8)
-    wide[:, 0] = numbers & 0x7F | (size > 1) * 0x80
-    wide[:, 1] = numbers >> 7 & 0x7F | (size > 2) * 0x80
-    wide[:, 2] = numbers >> 14
-    packed = wide[np.arange(3) < size[:, None]]
-    edges = np.concatenate([[0], np.cumsum(size.reshape(rows.shape).sum(axis=1))])
-    return packed.tobytes(), edges.tolist()
+    content, edges = encode_varints(rows.reshape(-1))
+    return content, edges[:: rows.shape[1]].tolist()
 
 
 def _single_bytes(rows: Array) -> Tuple[bytes, List[int]]:

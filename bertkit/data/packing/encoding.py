@@ -7,10 +7,11 @@ from typing import Dict, List, NamedTuple, Sequence
 
 import numpy as np
 
-from bertkit.data.packing.arrays import encode_varints
 from bertkit.data.packing.sequences import Limits
 from bertkit.data.packing.strategies import MOST_SEQUENCES
-from bertkit.data.records.tfrecord import FLOAT_LIST, INT64_LIST, field, varint
+from bertkit.data.records.features import header as feature_header
+from bertkit.data.records.tfrecord import varint
+from bertkit.data.records.varints import encode_varints
 
 _INDICES = range(1, MOST_SEQUENCES + 1)
 
@@ -70,15 +71,6 @@ class PackEncoder:
         headers = self._headers.setdefault(name, {})
         header = headers.get(len(content))
         if header is None:
-            header = headers[len(content)] = _header(name, len(content))
+            header = headers[len(content)] = feature_header(name, len(content))
         pieces.append(header)
         pieces.append(content)
-
-
-def _header(name: str, size: int) -> bytes:
-    """What stands before *size* bytes of values of a feature; see ``example.proto``."""
-    kind = FLOAT_LIST if name.endswith("_weights") else INT64_LIST
-    content = bytes(size)
-    feature = field(kind, field(1, content))
-    entry = field(1, field(1, name.encode("ascii")) + field(2, feature))
-    return entry[: len(entry) - size]

@@ -14,8 +14,8 @@ from typing import Dict, NamedTuple, Tuple
 
 import numpy as np
 
-from bertkit.data.packing.arrays import Array
 from bertkit.data.records.frames import AFTER, BEFORE, Frames
+from bertkit.data.records.varints import Array
 
 _INTS, _FLOATS = 0x1A, 0x12  # the tags of Feature.int64_list and Feature.float_list
 

@@ -11,10 +11,10 @@ from typing import Any, BinaryIO, Callable, Dict, Iterator, List, NamedTuple, Tu
 
 import numpy as np
 
-from bertkit.data.packing.arrays import Array, sums_of_groups
 from bertkit.data.packing.planning import Pool
 from bertkit.data.packing.sequences import Limits, Reader, added, sum_of_contents
 from bertkit.data.records.frames import read_frames
+from bertkit.data.records.varints import Array, sums_of_groups
 from bertkit.data.stages.workers import in_processes
 from bertkit.errors import BertkitError, DataDamaged
 

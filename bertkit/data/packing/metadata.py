@@ -8,8 +8,8 @@ from typing import Any, Counter, Dict, List, Tuple
 
 import numpy as np
 
-from bertkit.data.packing.arrays import Array
 from bertkit.data.packing.strategies import strategies
+from bertkit.data.records.varints import Array
 
 #: slots of a strategy, ascending, as upstream lists them
 _Slots = Tuple[int, ...]

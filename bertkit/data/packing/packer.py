@@ -9,13 +9,13 @@ from typing import Any, Dict, Iterator, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from bertkit.data.packing.arrays import Array
 from bertkit.data.packing.index import Index
 from bertkit.data.packing.metadata import Tally, metadata_path
 from bertkit.data.packing.planning import WINDOW, plan_packs
 from bertkit.data.packing.sequences import Limits
 from bertkit.data.packing.strategies import solve
 from bertkit.data.packing.writing import write_packs
+from bertkit.data.records.varints import Array
 from bertkit.data.stages.progress import Progress
 from bertkit.errors import DataDamaged
 from bertkit.files import write_json

@@ -11,9 +11,9 @@ from typing import Iterable, Iterator, List, NamedTuple, Tuple
 
 import numpy as np
 
-from bertkit.data.packing.arrays import Array
 from bertkit.data.packing.sequences import Limits
 from bertkit.data.packing.strategies import MOST_SEQUENCES, solve, strategies
+from bertkit.data.records.varints import Array
 
 #: sequences in one window
 WINDOW = 50_000

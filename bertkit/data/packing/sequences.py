@@ -9,10 +9,10 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from bertkit.data.packing.arrays import Array, decode_varints, sums_of_groups
 from bertkit.data.packing.fields import UNPACKED, find_fields
 from bertkit.data.records.frames import Frames, damaged, framed
 from bertkit.data.records.tfrecord import decode_example, encode_example
+from bertkit.data.records.varints import Array, decode_varints, sums_of_groups
 from bertkit.errors import DataDamaged
 
 #: bytes of a varint that are not its last one

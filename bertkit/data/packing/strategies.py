@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bertkit.data.packing.arrays import Array
+from bertkit.data.records.varints import Array
 from bertkit.errors import BertkitError
 
 #: upstream's trainer has this number built in

@@ -7,12 +7,12 @@ from typing import Dict, List, NamedTuple, Sequence
 
 import numpy as np
 
-from bertkit.data.packing.arrays import Array, decode_varints, encode_varints
 from bertkit.data.packing.fields import PACKED, find_fields
 from bertkit.data.packing.sequences import Limits, Sequences
 from bertkit.data.packing.strategies import MOST_SEQUENCES
 from bertkit.data.records.frames import Frames, damaged, framed
 from bertkit.data.records.tfrecord import decode_example, encode_example
+from bertkit.data.records.varints import Array, decode_varints, encode_varints
 
 
 class _Split(NamedTuple):

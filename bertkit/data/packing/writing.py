@@ -13,11 +13,11 @@ from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Tuple
 
 import numpy as np
 
-from bertkit.data.packing.arrays import Array, encode_varints, sums_of_groups
 from bertkit.data.packing.encoding import Member, PackEncoder
 from bertkit.data.packing.index import Index
 from bertkit.data.packing.sequences import Limits, Reader, Sequences
 from bertkit.data.records.frames import framed, whole_frames
+from bertkit.data.records.varints import Array, encode_varints, sums_of_groups
 from bertkit.data.stages.workers import in_processes
 from bertkit.errors import BertkitError, DataDamaged
 

@@ -28,15 +28,22 @@ def decode_varints(packed: bytes) -> Array:
 
 
 def encode_varints(numbers: Array) -> Tuple[bytes, Array]:
-    """Numbers below 2**14 as varints, and where each begins (and the last one ends)."""
-    two = numbers >= 0x80
-    edges = np.concatenate([[0], np.cumsum(1 + two)])
+    """A row of numbers below TOO_LONG as varints, and where each begins (and the last one ends)."""
+    sizes = np.ones(len(numbers), dtype=np.int64)
+    longer = [np.flatnonzero(numbers >= 1 << 7 * place) for place in (1, 2)]
+    for which in longer:
+        sizes[which] += 1
+    edges = sums_of_groups(sizes)
     packed = np.empty(edges[-1], dtype=np.uint8)
-    packed[edges[:-1]] = numbers & 0x7F | two * 0x80
-    packed[edges[:-1][two] + 1] = numbers[two] >> 7
+    packed[edges[:-1]] = numbers & 0x7F
+    for place, which in enumerate(longer, 1):
+        packed[edges[which] + place - 1] |= 0x80
+        packed[edges[which] + place] = numbers[which] >> 7 * place & 0x7F
     return packed.tobytes(), edges
 
 
 def sums_of_groups(sizes: Array) -> Array:
-    """Where groups of these sizes begin in a row, and where the last one ends."""
-    return np.concatenate([[0], np.cumsum(sizes)])
+    """Where groups of these sizes begin in a row, and where the last one ends (int64)."""
+    edges = np.zeros(len(sizes) + 1, dtype=np.int64)
+    np.cumsum(sizes, out=edges[1:])
+    return edges
