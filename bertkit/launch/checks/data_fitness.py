@@ -9,7 +9,7 @@ from typing import List, Optional
 
 from bertkit.errors import BertkitError, DataDamaged
 from bertkit.launch.checkpoints import bert_variables
-from bertkit.launch.checks import records, texts
+from bertkit.launch.checks import records, sizes, texts
 from bertkit.launch.plan import Plan, flag_of
 
 _MAKE_AGAIN = "bertkit data sample --data {data} makes a small set"
@@ -46,12 +46,30 @@ def problems(plan: Plan, data: Path) -> List[BertkitError]:
             bring = f"{_BRING[name]}; " if name in _BRING else ""
             next_step = (bring + _MAKE_AGAIN).format(data=named)
             trouble.append(DataDamaged(f"{_words(name)}: {why}", where=text, next_step=next_step))
+            continue
+        changed = sizes.unlike(Path(text), data)
+        if changed:
+            trouble.append(_changed(name, changed, named))
         elif of_records:
             training = name == "training_records"
             trouble += _record_problems(
                 plan, name, Path(text), named, plan.ranks if training else 1
             )
     return trouble
+
+
+def _changed(name: str, changed: List[sizes.Unlike], data: str) -> DataDamaged:
+    """Files are not as long as their manifest says: cut off, lost, or written to since."""
+    more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
+    again = "bertkit data pack, as before"
+    if "tfrecord_packed" not in changed[0].file.parts:
+        again = "; ".join(filter(None, [_BRING.get(name), _MAKE_AGAIN])).format(data=data)
+    return DataDamaged(
+        f"{_words(name)}: a file is not as it was made{more}",
+        where=changed[0].file,
+        why=str(changed[0]),
+        next_step=f"run again what made it: {again}",
+    )
 
 
 def _unfit(path: Path, *, records: bool) -> Optional[str]:

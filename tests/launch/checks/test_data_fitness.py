@@ -10,7 +10,9 @@ from typing import Any, Callable, Optional
 
 import pytest
 
-from bertkit.data.records.tfrecord import encode_example, write_records
+from bertkit.data.layout import DataLayout
+from bertkit.data.records.tfrecord import encode_example, read_records, write_records
+from bertkit.data.stages.manifest import Manifest, describe_files, write_manifest
 from bertkit.launch.checks import data_fitness
 from bertkit.launch.plan import Request, make_plan
 from tests.launch import records_of
@@ -55,6 +57,46 @@ def test_a_record_that_the_job_cannot_read_is_named(
     said = str(why())
     assert "7.tfrecord, first record" in said
     assert words in said
+
+
+@pytest.fixture
+def made(data: Path) -> Path:
+    """The records of phase 1 as a data command leaves them: with a manifest of bertkit's beside."""
+    result = data / "tfrecord/seq_len_128/wikicorpus_en"
+    file = result / "training/6.tfrecord"
+    write_records(file, list(read_records(file)) * 2)
+    manifest = Manifest("records 128", {}, {}, {}, describe_files(result))
+    write_manifest(DataLayout.manifest(result), manifest, {})
+    return result
+
+
+def test_a_file_that_was_cut_off_after_it_was_made_is_found_by_its_size(
+    why: Callable[[], Optional[str]], data: Path, made: Path
+) -> None:
+    assert why() is None
+    file = data / TRAINING / "6.tfrecord"
+    whole = file.read_bytes()
+    write_records(file, list(read_records(file))[:1])  # whole records: nothing else tells it
+    said = str(why())
+    assert "training records: a file is not as it was made" in said
+    assert str(file) in said
+    assert f"{file.stat().st_size:,} bytes; {len(whole):,} bytes when it was made" in said
+    assert f"bertkit data wiki --data {data}" in said
+
+    file.unlink()
+    (data / TRAINING / "7.tfrecord").write_bytes(b"")
+    assert "a file is not as it was made (and 1 more)" in str(why())
+    assert "not there; " in str(why())
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"outputs": []}', '{"outputs": {"training/6.tfrecord": {"bytes": "x"}}}']
+)
+def test_a_manifest_that_is_none_says_nothing(
+    why: Callable[[], Optional[str]], made: Path, text: str
+) -> None:
+    DataLayout.manifest(made).write_text(text)
+    assert why() is None
 
 
 @pytest.mark.parametrize(
