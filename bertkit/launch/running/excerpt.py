@@ -32,18 +32,24 @@ def excerpt(lines: Sequence[str], most: int) -> List[str]:
     return list(_without_library_frames(list(_without_noise(lines))))[-most:]
 
 
+def error_in(lines: Sequence[str]) -> Optional[str]:
+    """The last of *lines* that speaks of an error, if one does."""
+    errors = [line.strip()[:300] for line in lines if _ERROR.search(line)]
+    # "DataLossError: Graph execution error:" has its words elsewhere.
+    errors = [line for line in errors if not line.endswith(":")] or errors
+    return errors[-1] if errors else None
+
+
 def telling(lines: Sequence[str]) -> Optional[str]:
     """Of *lines* the one that says most: the last that speaks of an error, else the last one.
 
     None if that one only says how far the run is, as where a rank was killed.
     """
-    errors = [line.strip() for line in lines if _ERROR.search(line)]
-    # "DataLossError: Graph execution error:" has its words elsewhere.
-    errors = [line for line in errors if not line.endswith(":")] or errors
-    others = [line.strip() for line in _without_noise(lines)][-1:]
-    if not errors and others and _PROGRESS.match(others[0]):
-        return None
-    return next((found[-1][:300] for found in (errors, others) if found), None)
+    error = error_in(lines)
+    last = next(reversed(list(_without_noise(lines))), None)
+    if error is not None or last is None or _PROGRESS.match(last):
+        return error
+    return last.strip()[:300]
 
 
 def _without_noise(lines: Sequence[str]) -> Iterator[str]:

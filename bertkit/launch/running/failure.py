@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from bertkit.launch.running.excerpt import excerpt
+from bertkit.launch.running.excerpt import error_in, excerpt, telling
+from bertkit.launch.running.hints import ANOTHER_IS_GONE
 from bertkit.launch.running.output import Output
 
 _LAST_LINES = 20
@@ -83,8 +84,10 @@ def first_failure(run_directory: Path, ranks: int, launcher_code: int) -> Option
     """Which rank failed first, by the notes that each rank's wrapper left; None if none did.
 
     A rank that is ended because another failed was told so by a signal, and ends later: the
-    earliest note of a rank that nobody told counts. mpirun's own word is not enough for a success:
-    Open MPI 5 ends with 0 when it has lost a whole host.
+    earliest note of a rank that nobody told counts. But an exception leaves Horovod before it ends
+    its process, so that the others may end sooner, with Horovod's words for it: those do not count
+    where another rank has words of its own. mpirun's own word is not enough for a success: Open
+    MPI 5 ends with 0 when it has lost a whole host.
     """
     reports = read_reports(run_directory)
     notes = [note for note in reports.notes if note["code"] != 0]
@@ -93,14 +96,37 @@ def first_failure(run_directory: Path, ranks: int, launcher_code: int) -> Option
         return None
     if not untold:
         return _without_a_note(run_directory, launcher_code, notes)
-    first = untold[0]
+    texts = {
+        int(note["rank"]): end_of(run_directory / "ranks" / f"{note['rank']}.log", _TEXT)
+        or reports.lines.get(int(note["rank"]), [])
+        for note in notes
+    }
+    first = _culprit(notes, texts) or untold[0]
     rank = int(first["rank"])
-    log = run_directory / "ranks" / f"{rank}.log"
+    log, text = run_directory / "ranks" / f"{rank}.log", texts[rank]
     killed = bool(first.get("out_of_memory_kills")) and first["signal"] == signal.SIGKILL
     code, words = in_words(first["code"], first["signal"], out_of_memory=killed)
-    text = end_of(log, _TEXT) or reports.lines.get(rank, [])
+    if first.get("told") is not None:  # its own code was still to come
+        code, words = 1, "an exception"
     host = str(first["host"])
     return Failure(rank, host, code, words, excerpt(text, _LAST_LINES), log, killed, text)
+
+
+def _culprit(
+    notes: Sequence[Mapping[str, Any]], texts: Mapping[int, Sequence[str]]
+) -> Optional[Mapping[str, Any]]:
+    """Of the ranks that failed the first that does not only say that another one is gone."""
+    follows = re.compile(ANOTHER_IS_GONE.pattern)
+    told = []
+    for note in notes:
+        said = telling(texts[int(note["rank"])])
+        if said is not None and follows.search(said):
+            continue
+        if note.get("told") is None:
+            return note
+        told.append(note)
+    # Told to end while it shut down: only its own words make it the first.
+    return next((note for note in told if error_in(texts[int(note["rank"])])), None)
 
 
 def in_words(

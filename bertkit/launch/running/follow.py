@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from pathlib import Path
-from typing import Callable, List, Optional, TextIO
+from typing import Callable, List, Optional, Sequence, TextIO
 
 from bertkit.launch.plan import Plan, flag_of, tells
 from bertkit.launch.running.live import Live
@@ -90,6 +90,10 @@ class Follower(Watcher):
         if self._limit and self.still_for() >= self._limit:
             return Verdict.STALLED
         return None
+
+    def lost_by(self, lines: Sequence[str]) -> bool:
+        """Whether the loss is lost, by what a rank says that failed."""
+        return self.reader.lost_by(lines)
 
     def _keep(self, fresh: List[Metric]) -> None:
         """Write *fresh* down; a full disk is upstream's to fail of, when it saves."""

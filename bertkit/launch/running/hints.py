@@ -37,6 +37,13 @@ DISK_FULL = Hint(
     repeats=True,
 )
 
+# [hvd] what ranks say when another one is gone
+ANOTHER_IS_GONE = Hint(
+    r"HorovodInternalError|Horovod has been shut down|UnknownError: .*Horovod",
+    "another rank is gone",
+    "look for a rank that was killed: its log ends without a word",
+)
+
 # The more exact ones first. Where each is from:
 #   [habana]  issues of optimum-habana (1611), tgi-gaudi (93) and vllm-fork (344), with real logs
 #   [tf]      TensorFlow's source: errors_impl, nan hook, record reader, absl.flags
@@ -135,12 +142,7 @@ _HINTS = (
         "some ranks wait for others that do not come",
         "read the logs of the ranks that are missing there",
     ),
-    # [hvd] what ranks say when another one is gone
-    Hint(
-        r"HorovodInternalError|Horovod has been shut down|UnknownError: .*Horovod",
-        "another rank is gone",
-        "look for a rank that was killed: its log ends without a word",
-    ),
+    ANOTHER_IS_GONE,
 )
 
 

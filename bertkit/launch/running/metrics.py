@@ -7,7 +7,7 @@ import math
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 # TensorFlow's own lines of the fine-tuning scripts: "... loss = 0.6931, step = 0 (1.2 sec)" now and
 # then, "Loss for final step: 0.4321." at the end of training
@@ -138,10 +138,19 @@ class MetricsReader:
                 self.lost_at = metric.step
         given_up = self.final_loss is not None and not math.isfinite(self.final_loss)
         if self.lost_at is None and (given_up or self._nan_said):
-            # The step after the last one that is known to have been good.
-            last = self.last_finite_step
-            self.lost_at = (self._step or 0) if last is None else last + 1
+            self._lose()
         return reported if self._dllogger else logged
+
+    def lost_by(self, lines: Sequence[str]) -> bool:
+        """Whether the loss is lost: rank 0's own, or by these *lines* of another rank."""
+        if self.lost_at is None and any(_NAN.search(line) for line in lines):
+            self._lose()
+        return self.lost_at is not None
+
+    def _lose(self) -> None:
+        # The step after the last one that is known to have been good.
+        last = self.last_finite_step
+        self.lost_at = (self._step or 0) if last is None else last + 1
 
     def _from_log(self, line: str) -> Iterator[Metric]:
         match = _ESTIMATOR.search(line)

@@ -11,7 +11,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Optional
+from typing import Dict, Optional, Sequence
 
 from bertkit.launch.plan import Plan
 from bertkit.launch.running import stall
@@ -69,6 +69,10 @@ class Watcher:
         """Seconds since the run last moved."""
         return 0.0
 
+    def lost_by(self, lines: Sequence[str]) -> bool:
+        """Whether the loss is lost, by the *lines* of a rank that failed."""
+        return False
+
 
 def run(plan: Plan, watcher: Watcher, signals: Optional[ToTheGroup] = None) -> Outcome:
     """Run the plan's command to its end; its run directory must exist.
@@ -117,6 +121,8 @@ def run(plan: Plan, watcher: Watcher, signals: Optional[ToTheGroup] = None) -> O
         what = stall.explain(run_directory, ending.stopped, ending.still_for)
         return Outcome(STALLED, seconds, None, None, Verdict.STALLED, what)
     failure = first_failure(run_directory, plan.ranks, code)
+    if failure is not None and watcher.lost_by(failure.text):
+        verdict = Verdict.LOSS_LOST
     if verdict is Verdict.LOSS_LOST:
         # Ended by us, unless upstream noticed it first and gave up by itself.
         by_itself = failure is not None and ending.verdict is None

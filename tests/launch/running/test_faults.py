@@ -114,6 +114,42 @@ def test_a_lost_loss_is_no_success(plan_with: Callable[..., Plan], repo: Path, s
     assert (record["state"], record["result"]["good_until"]) == ("failed", 2)
 
 
+#: ranks that an exception leaves: the other ones end with Horovod's words, and often sooner
+SHUTS_DOWN = """
+said = flags['output_dir'] + '/said'
+if rank == '1':
+    print(%r, flush=True); open(said, 'w').close(); time.sleep(600)
+while not os.path.exists(said): time.sleep(0.02)
+print('errors_impl.UnknownError: Horovod has been shut down. This was caused by')
+sys.exit(1)
+"""
+
+
+@needs_mpirun
+def test_a_rank_that_ends_because_another_one_left_is_not_the_first(
+    plan_with: Callable[..., Plan], repo: Path
+) -> None:
+    failure = failure_of(plan_with(SHUTS_DOWN % "ValueError: the true cause", cards=2), repo)
+    assert failure.exit_code == 1
+    assert "rank 1 on" in failure.what
+    assert failure.why == "ValueError: the true cause"
+
+
+@needs_mpirun
+def test_a_loss_that_was_lost_on_another_rank_is_no_reason_to_start_again(
+    plan_with: Callable[..., Plan], repo: Path
+) -> None:
+    nan = "hooks.NanLossDuringTrainingError: NaN loss during training."
+    trains = "if rank == '0': report(1); report(2); save(1); save(2)\n"
+    plan = plan_with(trains + SHUTS_DOWN % nan, cards=2)
+    failure = failure_of(plan, repo, max_restarts=3)
+    assert failure.exit_code == 1
+    assert "the loss is not a number any more (step 3)" in failure.what
+    assert "model.ckpt-1" in str(failure.why)
+    record = record_of(plan)
+    assert (len(record["attempts"]), record["result"]["good_until"]) == (1, 1)
+
+
 def test_a_run_that_trains_on_with_a_lost_loss_is_ended(
     plan_with: Callable[..., Plan], repo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
