@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -26,6 +27,8 @@ log = logging.getLogger("bertkit")
 #: the ranks' versions; 1 had none of these
 SCHEMA = 2
 
+#: bytes that are kept for the end of the record: the disk may be full by then
+_ROOM = 256 << 10
 _OF_ONE_ATTEMPT = ("metrics.jsonl", "mpirun.log", "ranks", "dllog")
 #: bytes up to which a fingerprint is of contents; a training set has terabytes
 _READ = 16 << 20
@@ -41,6 +44,7 @@ class Record:
     def __init__(self, plan: Plan, lock: Lock, options: Optional[Mapping[str, Any]] = None) -> None:
         self.good_until: Optional[int] = None
         self._path = Path(plan.run_directory) / "run.json"
+        self._room = self._path.with_name("room-for-the-end")
         self._value: Dict[str, Any] = {
             "schema": SCHEMA,
             "state": "running",
@@ -62,6 +66,8 @@ class Record:
             "result": None,
         }
         write_json(self._path, self._value)
+        with contextlib.suppress(OSError):  # full already: the run itself will say so
+            self._room.write_bytes(bytes(_ROOM))
 
     @property
     def path(self) -> Path:
@@ -81,7 +87,7 @@ class Record:
         self._value["attempts"][-1].update(ended=_now(), exit_code=code, failure=failure)
         for note in started(self._path.parent):
             self._value["versions"] = note.get("versions") or self._value["versions"]
-        self._keep()
+        self._keep(last=True)
 
     def attempt_moved(self, place: Path) -> None:
         """The logs of the attempt that ended last lie in *place* from now on."""
@@ -101,13 +107,21 @@ class Record:
             exit_code=code,
             result=dict(result),
         )
-        self._keep()
+        self._keep(last=True)
+        with contextlib.suppress(OSError):
+            self._room.unlink()
 
-    def _keep(self) -> None:
-        """Write it; on a full disk the run's own end matters more than its record."""
+    def _keep(self, *, last: bool = False) -> None:
+        """Write it; on a full disk an end is written into the room that was kept for it."""
         try:
-            write_json(self._path, self._value)
-        except OSError as error:
+            try:
+                write_json(self._path, self._value)
+            except OSError:
+                if not last or not self._room.exists():
+                    raise
+                self._room.unlink()
+                write_json(self._path, self._value)
+        except OSError as error:  # the run's own end matters more than its record
             log.warning("  the record cannot be written: %s", error)
 
 

@@ -219,6 +219,8 @@ def test_a_disk_that_is_full_for_logs_and_record_too_is_said(
         assert failure.exit_code == 1
         assert "the disk is full" in str(failure.why)
         assert "from step 3" in str(failure.next_step)
+        assert record_of(plan)["state"] == "failed"
+        assert "the disk is full" in record_of(plan)["result"]["failure"]
     finally:
         subprocess.run(["umount", str(output)], check=True)
 
