@@ -6,7 +6,7 @@ Anything that is not a ``BertkitError`` is a fault of bertkit's own.
 
 from __future__ import annotations
 
-from typing import Dict, Optional, Sequence
+from typing import Any, Dict, Optional, Sequence, Tuple, Type
 
 
 class BertkitError(Exception):
@@ -28,6 +28,10 @@ class BertkitError(Exception):
         self.why = why
         self.next_step = next_step
 
+    def __reduce__(self) -> Tuple[Any, ...]:
+        """As it is, also from one process to another, whatever its class asks for when made."""
+        return _again, (type(self), self.args, self.__dict__)
+
     def __str__(self) -> str:
         lines = [self.what]
         for label, text in (("where", self.where), ("why", self.why), ("next", self.next_step)):
@@ -45,6 +49,12 @@ class BertkitError(Exception):
             "next": self.next_step,
             "exit_code": self.exit_code,
         }
+
+
+def _again(kind: Type[BertkitError], args: Tuple[Any, ...], state: Dict[str, Any]) -> BertkitError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class UsageProblem(BertkitError):

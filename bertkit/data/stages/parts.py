@@ -9,7 +9,6 @@ and several machines may each do a share of the parts. Notes lie beside the stag
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
@@ -100,7 +99,8 @@ def carry_out_parts(
             missing = [part for part in mine if not _is_done(stage, layout, part)]
             for output in stage.outputs:
                 _make_room(stage, output)
-            for _ in _made(stage, layout, missing, workers):
+            place = layout.staging / f"{lock.name}.parts"
+            for _ in _made(stage, layout, missing, workers, place):
                 made += 1
     done = [_note(stage, layout, part) for part in stage.parts]
     left = sum(not _is_done(stage, layout, part) for part in stage.parts)
@@ -119,16 +119,19 @@ def standing(stage: PartsStage, layout: DataLayout) -> Tuple[int, int]:
 
 
 def _made(
-    stage: PartsStage, layout: DataLayout, parts: Sequence[Part], workers: int
+    stage: PartsStage, layout: DataLayout, parts: Sequence[Part], workers: int, place: Path
 ) -> Iterator[Part]:
+    shutil.rmtree(str(place), ignore_errors=True)  # a kill may have left it
     if not parts:
         return
     progress = Progress(stage.name, len(parts))
-    place = layout.staging / "parts"
-    place.mkdir(parents=True, exist_ok=True)
-    for part in in_processes(_Maker(stage._replace(parts=()), layout, place), parts, workers):
-        progress.more(1)
-        yield part
+    place.mkdir(parents=True)
+    try:
+        for part in in_processes(_Maker(stage._replace(parts=()), layout, place), parts, workers):
+            progress.more(1)
+            yield part
+    finally:
+        shutil.rmtree(str(place), ignore_errors=True)
     progress.end()
 
 
@@ -142,8 +145,7 @@ class _Maker:
 
     def __call__(self, part: Part) -> Part:
         stage = self._stage
-        place = self._place / f"{_slug(stage.name)}-{_slug(part.name)}-{os.getpid()}"
-        shutil.rmtree(str(place), ignore_errors=True)
+        place = self._place / _slug(part.name)
         place.mkdir()
         try:
             paths = [place / str(index) for index in range(len(stage.outputs))]
