@@ -1,4 +1,4 @@
-"""A real dump to records by bertkit and by upstream 1.13.0's script: the same kind of records.
+"""A real dump to records, bertkit and upstream 1.13.0's scripts in turn: the same kind of records.
 
 What differs is chance, so that shares and lengths are compared by tests of statistics. Seeds are
 fixed: a test that passes once passes always.
@@ -7,63 +7,104 @@ fixed: a test that passes once passes always.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Sequence
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 import pytest
 
-from bertkit.data.instances.pairs import pairs_of_shard
+from bertkit.data.chance import Draws, seeded
+from bertkit.data.instances import pairs
 from bertkit.data.instances.tokenized import tokenize
 from bertkit.data.instances.tokens import WordPieces, read_vocabulary
 from bertkit.data.layout import PREDICTIONS, DataLayout
 from bertkit.data.records.tfrecord import decode_example, read_records
 from bertkit.data.samples import sources
+from tests.data.punkt import write_punkt
 
 pytestmark = [pytest.mark.real, pytest.mark.tensorflow]
 
 ENGINES = ("native", "upstream")
 #: of a difference as large as the one that is found, if there were none
 LEAST_PROBABILITY = 0.001
-SEEDS = 16
 
 
 class Work(NamedTuple):
     directory: Path
     native: DataLayout
     upstream: DataLayout
+    told: Dict[str, Dict[str, Any]]  # what the last command of each said
 
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory, upstream_url: str) -> Work:
-    """Sentences by bertkit, and records of them by either engine."""
+    """Records by either engine, of text that both had a part in.
+
+    The shards are upstream's, of articles that bertkit and upstream put into lines; the same
+    sentences, as a test below says.
+    """
     pytest.importorskip("tensorflow")
     pytest.importorskip("h5py")
+    pytest.importorskip("nltk")
     directory = tmp_path_factory.mktemp("wiki")
-    work = Work(directory, DataLayout(directory / "native"), DataLayout(directory / "upstream"))
+    native, upstream = DataLayout(directory / "native"), DataLayout(directory / "upstream")
     bertkit(directory, "prepare-repo", "--synapse-version", "1.13.0", "--upstream", upstream_url)
-    work.native.vocab.parent.mkdir(parents=True)
-    work.native.vocab.write_bytes(sources.uncased_vocabulary())
-    shards = ("--shards", "2", "--dupe-factor", "2")
-    bertkit(directory, "data", "wiki", "--data", "native", "--dump", str(sources.sample_dump()),
-            *shards)  # fmt: skip
-    for name in ("vocab", "sharded"):
-        shutil.copytree(str(work.native.root / name), str(work.upstream.root / name))
-    bertkit(directory, "data", "wiki", "--data", "upstream", "--start-at", "records",
-            "--engine", "upstream", *shards)  # fmt: skip
-    return work
+    native.vocab.parent.mkdir(parents=True)
+    native.vocab.write_bytes(sources.uncased_vocabulary())
+    wiki = ("data", "wiki", "--shards", "2", "--dupe-factor", "2", "--data")
+    bertkit(directory, *wiki, "native", "--dump", str(sources.sample_dump()), "--until", "format")
+    write_punkt(native.formatted.read_text(encoding="utf-8"), directory / "nltk_data")
+    for name in ("vocab", "extracted"):
+        shutil.copytree(str(native.root / name), str(upstream.root / name))
+    bertkit(directory, *wiki, "native", "--start-at", "shard", "--until", "shard",
+            "--engine", "upstream")  # fmt: skip
+    told = {
+        "native": bertkit(directory, *wiki, "native", "--start-at", "records"),
+        "upstream": bertkit(directory, *wiki, "upstream", "--start-at", "format",
+                            "--engine", "upstream"),
+    }  # fmt: skip
+    return Work(directory, native, upstream, told)
 
 
 def bertkit(directory: Path, *arguments: str) -> Dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-m", "bertkit", *arguments, "--json"],
         stdout=subprocess.PIPE, text=True, check=True, cwd=directory,
+        env={**os.environ, "NLTK_DATA": str(directory / "nltk_data")},
     )  # fmt: skip
     result: Dict[str, Any] = json.loads(done.stdout)
     return result
+
+
+def test_each_engine_goes_on_where_the_other_stopped(work: Work, upstream_url: str) -> None:
+    for engine, stages in (("native", 2), ("upstream", 4)):
+        states = [each["state"] for each in work.told[engine]["stages"]]
+        assert states == ["made"] * stages
+    ours, theirs = (
+        {
+            path.relative_to(layout.sharded): path.read_bytes()
+            for path in layout.sharded.rglob("*.txt")
+        }
+        for layout in (work.native, work.upstream)
+    )
+    assert len(ours) == 4
+    assert ours == theirs  # upstream's shards of bertkit's articles and of its own
+    assert work.native.formatted.read_bytes() == work.upstream.formatted.read_bytes().replace(
+        b" \n", b"\n"
+    )
+
+
+def test_bertkit_packs_and_verifies_what_upstream_made(work: Work, upstream_url: str) -> None:
+    packed = bertkit(work.directory, "data", "pack", "--data", "upstream", "--phase", "1")
+    stages = {each["stage"]: each["counts"] for each in work.told["upstream"]["stages"]}
+    assert packed["sequences"] == stages["records 128"]["training_records"]
+    for name in ENGINES:
+        checked = bertkit(work.directory, "data", "verify", name)["directories"]
+        assert len(checked) == (5 if name == "upstream" else 4)
 
 
 class Seen(NamedTuple):
@@ -143,28 +184,115 @@ def test_b_is_as_often_from_another_document(seen: Dict[str, Seen]) -> None:
     assert same_shares(*counts) > LEAST_PROBABILITY
 
 
-def test_sequences_are_as_long(work: Work, seen: Dict[str, Seen]) -> None:
-    """A short target holds for a whole document, so that lengths differ between seeds by more than
-    independent draws would: upstream's mean is compared with those of many seeds of bertkit's.
-    """
-    from statistics import mean, stdev
+#: of each engine for each document and pass over it: tokens of A, tokens of B, is B random
+Passes = List[List[List[Tuple[int, int, int]]]]
 
-    pieces = WordPieces(read_vocabulary(work.native.vocab))
-    texts = [
-        tokenize(work.native.sharded / work.native.shard_name("training", number), pieces)
-        for number in range(2)
+DOCUMENTS, SENTENCES, PASSES, SEQ_LEN = 12, 10, 600, 128
+
+
+@pytest.fixture(scope="module")
+def passes(work: Work) -> Dict[str, Passes]:
+    """The beginnings of some documents, gone through many times by either engine."""
+    vocabulary = read_vocabulary(work.native.vocab)
+    shard = work.native.sharded / work.native.shard_name("training", 0)
+    text = tokenize(shard, WordPieces(vocabulary))
+    documents = [edges[: SENTENCES + 1] for edges in text.documents if len(edges) > SENTENCES]
+    del documents[DOCUMENTS:]
+    tokens = {number: token for token, number in vocabulary.items()}
+    words = [
+        [[tokens[int(i)] for i in text.ids[a:b]] for a, b in zip(edges, edges[1:])]
+        for edges in documents
     ]
-    seq_len = len(seen["native"].examples[0]["input_ids"])
-    means = []
-    for seed in range(SEEDS):
-        pairs = [
-            pairs_of_shard(text.documents, seq_len, 2, (seed, number))
-            for number, text in enumerate(texts)
+    program = Path(__file__).with_name("upstream_instances.py")
+    done = subprocess.run(
+        [sys.executable, str(program), str(work.directory / "Model-References"), str(SEQ_LEN),
+         str(PASSES)], input=json.dumps(words), stdout=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr(pairs, "SHORT_SEQ_PROB", 0.06)
+        other = list(own_passes(documents))
+    native = list(own_passes(documents))
+    return {"upstream": json.loads(done.stdout), "native": native, "fewer short": other}
+
+
+def own_passes(documents: List[List[int]]) -> Iterator[List[List[Tuple[int, int, int]]]]:
+    import numpy as np
+
+    for index in range(len(documents)):
+        rng = seeded("passes", index)
+        made = [
+            list(pairs.pairs_of_document(documents, index, SEQ_LEN - 3, rng)) for _ in range(PASSES)
         ]
-        lengths = [min(int(b - a + d - c) + 3, seq_len) for each in pairs for a, b, c, d, _ in each]
-        means.append(mean(lengths))
-    for engine in ENGINES:
-        assert abs(mean(seen[engine].lengths) - mean(means)) < 3 * stdev(means)
+        rows = np.array([pair for each in made for pair in each], dtype=np.int64)
+        cut = iter(pairs.truncated(rows, SEQ_LEN - 3, Draws("passes", index)).tolist())
+        yield [[(b - a, d - c, e) for a, b, c, d, e in (next(cut) for _ in each)] for each in made]
+
+
+#: one number for a pass over a document. Passes are independent, as instances of one are not:
+#: a short target holds for a whole document.
+OF_A_PASS: Dict[str, Callable[[List[Tuple[int, int, int]]], int]] = {
+    "instances": len,
+    "tokens": lambda made: sum(a + b for a, b, _ in made),
+    "tokens of A": lambda made: sum(a for a, _, _ in made),
+    "the shortest": lambda made: min((a + b for a, b, _ in made), default=0),
+    "all are short": lambda made: all(a + b < SEQ_LEN * 3 // 4 for a, b, _ in made),
+    "full ones": lambda made: sum(a + b == SEQ_LEN - 3 for a, b, _ in made),
+    "A has one more": lambda made: sum(a - b == 1 and a + b == SEQ_LEN - 3 for a, b, _ in made),
+    "random B": lambda made: sum(random for _, _, random in made),
+    "the first is random": lambda made: made[0][2] if made else 2,
+}
+
+
+@pytest.mark.parametrize("what", OF_A_PASS)
+def test_passes_over_a_document_give_as_many_instances_as_long(
+    passes: Dict[str, Passes], what: str
+) -> None:
+    assert len(passes["native"]) == len(passes["upstream"]) == DOCUMENTS
+    ours, theirs = (of_passes(passes[engine], what) for engine in ENGINES)
+    assert same_distributions(ours, theirs) > LEAST_PROBABILITY
+
+
+def test_the_comparison_notices_short_targets_that_are_less_often(
+    passes: Dict[str, Passes],
+) -> None:
+    """6 of 100 passes instead of 10: a test that cannot fail would be none."""
+    fewer, theirs = (of_passes(passes[e], "all are short") for e in ("fewer short", "upstream"))
+    assert same_distributions(fewer, theirs) < LEAST_PROBABILITY
+
+
+def of_passes(passes: Passes, what: str) -> List[List[int]]:
+    return [[int(OF_A_PASS[what](made)) for made in of] for of in passes]
+
+
+def same_distributions(ours: List[List[int]], theirs: List[List[int]]) -> float:
+    """Of small numbers by a table of all, of others by their order for each document."""
+    from scipy.stats import combine_pvalues, ks_2samp
+
+    values = [Counter(number for of in each for number in of) for each in (ours, theirs)]
+    both = values[0] + values[1]
+    if len(both) > 20:
+        found = [ks_2samp(*each, method="asymp")[1] for each in zip(ours, theirs)]
+        return float(combine_pvalues(found)[1])
+    common = [number for number, count in both.items() if count >= 20]
+    rest = [sum(each.values()) - sum(each[number] for number in common) for each in values]
+    table = [[each[number] for number in common] for each in values]
+    if any(rest):
+        table = [[*row, more] for row, more in zip(table, rest)]
+    return same_shares(*table)
+
+
+def test_predicted_tokens_lie_anywhere(seen: Dict[str, Seen]) -> None:
+    from scipy.stats import ks_2samp
+
+    places = [
+        [
+            position / length
+            for example, length, count in zip(*seen[engine][:3])
+            for position in example["masked_lm_positions"][:count]
+        ]
+        for engine in ENGINES
+    ]
+    assert ks_2samp(*places, method="asymp")[1] > LEAST_PROBABILITY
 
 
 def test_as_many_tokens_of_a_length_are_predicted(seen: Dict[str, Seen]) -> None:
