@@ -8,6 +8,7 @@ upstream answers, else on the stand-in's.
 from __future__ import annotations
 
 import json
+import os
 import resource
 import shutil
 import statistics
@@ -95,6 +96,9 @@ def _cost(scratch: Path, words: Sequence[str]) -> Cost:
 
 
 def _timed(argv: Sequence[str], directory: Path, environment: Optional[Dict[str, str]]) -> Cost:
+    if environment is None:
+        # An installed bertkit has its bytecode, which a checkout whose user wants none never gets.
+        environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(
         argv, env=environment, cwd=directory, capture_output=True, text=True, check=False,

@@ -18,7 +18,8 @@ _OF_ABSL = {
     "stderrthreshold": False, "v": False, "verbosity": False,
 }  # fmt: skip
 #: one of these is in every module that defines flags, or imports another one of the checkout
-_TELLING = (b"DEFINE_", b"add_argument", b"TensorFlow.")
+_TELLING = (b"DEFINE_", b"TensorFlow.")
+_OF_PROGRAMS = (b"add_argument", *_TELLING)
 _LARGEST = 4 * 1024 * 1024
 
 _Nodes = Sequence[ast.AST]
@@ -61,7 +62,7 @@ def read(repo: Path, script: str) -> Optional[ScriptFlags]:
         script: the script's path below it.
     """
     path = repo / script
-    nodes = _nodes(path)
+    nodes = _nodes(path, _OF_PROGRAMS)
     flags = _defined(nodes, programs=True)
     for _, imported in sorted(_reached(repo, path, nodes).items()):
         flags.update(_defined(imported, programs=False))
@@ -99,8 +100,8 @@ def _imported(roots: Tuple[Path, ...], nodes: _Nodes) -> Iterator[Path]:
                         yield path
 
 
-def _nodes(path: Path) -> _Nodes:
-    """All that stands in a module; nothing where it cannot be read or has no flags.
+def _nodes(path: Path, telling: Tuple[bytes, ...] = _TELLING) -> _Nodes:
+    """All that stands in a module; nothing where it cannot be read or has nothing of *telling*.
 
     Walked once: that and parsing take most of the time.
     """
@@ -108,7 +109,7 @@ def _nodes(path: Path) -> _Nodes:
         if path.stat().st_size > _LARGEST:
             return []
         content = path.read_bytes()
-        if not any(word in content for word in _TELLING):
+        if not any(word in content for word in telling):
             return []
         return list(ast.walk(ast.parse(content)))
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):  # too deep: 3.8's
