@@ -16,6 +16,7 @@ BENCHMARKS = (
     "prepare_repo",
     "overhead",
     "packing",
+    "extraction",
     "instances",
     "sharding",
 )

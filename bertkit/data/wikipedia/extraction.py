@@ -31,7 +31,7 @@ _FILES = 100
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 #: raised when the text of an article would come out differently
-RULES = 3
+RULES = 4
 
 
 class _Job(NamedTuple):

@@ -30,10 +30,13 @@ def write_formatted(extracted: Path, names: Sequence[str], output: Path) -> Dict
     Raises:
         DataDamaged: there is no article.
     """
-    count = characters = 0
+    count = characters = without = 0
     with output.open("w", encoding="utf-8", newline="\n") as stream:
         for name in names:
             for text in _docs(extracted / name):
+                if not text:
+                    without += 1
+                    continue
                 stream.write(f"{text}\n\n")
                 count += 1
                 characters += len(text)
@@ -44,20 +47,18 @@ def write_formatted(extracted: Path, names: Sequence[str], output: Path) -> Dict
             "there is no article", where=extracted,
             why="no page of the dump had text that is prose", next_step="give another dump",
         )  # fmt: skip
-    return {"articles": count, "characters": characters}
+    return {"articles": count, "characters": characters, "without_text": without}
 
 
 def _docs(path: Path) -> Iterator[str]:
-    """Each document's text without its title, in one line."""
+    """Each document's text without its title, in one line; maybe empty."""
     lines: Optional[List[str]] = None
     with path.open(encoding="utf-8", newline="\n") as stream:
         for line in stream:
             if line.startswith("<doc "):
                 lines = []
             elif line.startswith("</doc>") and lines is not None:
-                text = " ".join(islice((each for each in lines if each), 1, None))
-                if text:
-                    yield text
+                yield " ".join(islice((each for each in lines if each), 1, None))
                 lines = None
             elif lines is not None:
                 lines.append(line.strip())

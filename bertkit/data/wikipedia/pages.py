@@ -20,12 +20,23 @@ class Article(NamedTuple):
     paragraphs: List[str]
 
 
-class _Page(NamedTuple):
+class Page(NamedTuple):
+    """Any page of a dump; *text* is wikitext."""
+
     number: str
     title: str
     namespace: str
     redirect: bool
     text: str
+
+    @property
+    def kind(self) -> str:
+        """One of ``KINDS``, but for ``without_prose``, which only its prose can tell."""
+        if self.namespace not in ("", "0"):
+            return "other_namespaces"
+        if self.redirect or self.text[:9].upper() == "#REDIRECT":
+            return "redirects"
+        return "articles" if self.text.strip() else "empty_pages"
 
 
 def no_pages() -> Dict[str, int]:
@@ -43,14 +54,10 @@ def articles_in(xml: bytes, counts: Dict[str, int]) -> Iterator[Article]:
     Raises:
         ElementTree.ParseError: it is not that.
     """
-    # The last stream of a dump also closes what its first one opened.
-    closing = xml.rstrip()
-    if closing.endswith(b"</mediawiki>"):
-        xml = closing[: -len(b"</mediawiki>")]
-    for page in _pages(b"<mediawiki>" + xml + b"</mediawiki>"):
+    for page in pages_in(xml):
         counts["pages"] += 1
         paragraphs: List[str] = []
-        kind = _kind(page)
+        kind = page.kind
         if kind == "articles":
             paragraphs = plain_text(page.text)
             kind = "articles" if paragraphs else "without_prose"
@@ -59,15 +66,17 @@ def articles_in(xml: bytes, counts: Dict[str, int]) -> Iterator[Article]:
             yield Article(page.number, page.title, paragraphs)
 
 
-def _kind(page: _Page) -> str:
-    if page.namespace not in ("", "0"):
-        return "other_namespaces"
-    if page.redirect or page.text[:9].upper() == "#REDIRECT":
-        return "redirects"
-    return "articles" if page.text.strip() else "empty_pages"
+def pages_in(xml: bytes) -> Iterator[Page]:
+    """All pages in ``<page>`` elements without anything around them.
 
-
-def _pages(xml: bytes) -> Iterator[_Page]:
+    Raises:
+        ElementTree.ParseError: it is not that.
+    """
+    # The last stream of a dump also closes what its first one opened.
+    closing = xml.rstrip()
+    if closing.endswith(b"</mediawiki>"):
+        xml = closing[: -len(b"</mediawiki>")]
+    xml = b"<mediawiki>" + xml + b"</mediawiki>"
     root = None
     number = title = namespace = text = ""
     redirect = False
@@ -88,7 +97,7 @@ def _pages(xml: bytes) -> Iterator[_Page]:
         elif name == "text":
             text = element.text or ""
         elif name == "page":
-            yield _Page(number, title, namespace, redirect, text)
+            yield Page(number, title, namespace, redirect, text)
             number = title = namespace = text = ""
             redirect = False
             root.clear()  # else all pages would stay in memory

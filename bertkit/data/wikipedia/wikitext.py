@@ -24,6 +24,7 @@ _LINE_BREAK = re.compile(r"<br\b[^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 _BRACKETS = re.compile(r"\[\[|\]\]|\{\{|\}\}|^[ \t:]*\{\||^[ \t]*\|\}(?!\})", re.MULTILINE)
 _NAMESPACE = re.compile(r"[a-z][a-z-]*:", re.IGNORECASE)
+_FILE = re.compile(r"(?:file|image|media|category)\s*:", re.IGNORECASE)
 _EXTERNAL = re.compile(r"\[(?:https?:|ftp:|mailto:)?//[^\s\]]+(?:[ \t]+([^\[\]\n]*))?\]")
 _BARE_URL = re.compile(r"\b(?:https?|ftp)://\S+")
 _QUOTES = re.compile(r"'{2,}")
@@ -32,13 +33,18 @@ _EMPTY_PARENTHESES = re.compile(r"\s*\([\s,;:]*\)")
 _AFTER_PARENTHESIS = re.compile(r"\(\s*[,;:]\s*")
 _BEFORE_MARK = re.compile(r"[ \t]+([,.;:!?)](?:\s|$))")
 
-_NOT_PROSE = ("*", "#", ":", ";", "|", "!", "{", "}", "=")
+_NOT_PROSE = ("*", "#", ";", "|", "!", "{", "}", "=")
+# Indented lines are quotations, or the old form of what {{main}} and {{see also}} say today.
+_POINTER = re.compile(r"(?:see|main|for|further|this (?:article|page))\b", re.IGNORECASE)
 _APPENDICES = {
     "bibliography", "citations", "discography", "external links", "footnotes", "further reading",
     "gallery", "notes", "notes and references", "references", "see also", "sources", "works",
 }  # fmt: skip
 _RANGES = ("to", "and", "or", "by", "x", "-", "\N{EN DASH}")  # {{convert|55|to|80|cm}}
+_QUOTATIONS = ("quote", "blockquote", "quotation", "cquote", "rquote", "centered pull quote")
+_UNITS = {"C": "\N{DEGREE SIGN}C", "F": "\N{DEGREE SIGN}F", "sqmi": "square miles"}
 _SENTENCE_ENDS = (".", "!", "?", ":", ";", '"', "'", ")", "\N{RIGHT DOUBLE QUOTATION MARK}")
+_WITHIN = re.compile(r"[.!?][\"')\N{RIGHT DOUBLE QUOTATION MARK}]*(?=\s)")
 _CLOSES = {"]]": "[[", "}}": "{{", "|}": "{|"}
 
 
@@ -52,7 +58,8 @@ def plain_text(wikitext: str) -> List[str]:
     text = _TAG.sub("", text)
     text = _BARE_URL.sub("", text)
     text = _MAGIC.sub("", _QUOTES.sub("", text))
-    return [paragraph for paragraph in map(_tidy, _prose_lines(text)) if _is_prose(paragraph)]
+    paragraphs = map(_paragraph, _blocks(text))
+    return [paragraph for paragraph in paragraphs if len(paragraph) >= SHORTEST_PARAGRAPH]
 
 
 def _without_elements(text: str) -> str:
@@ -120,7 +127,7 @@ def _link(inner: str) -> str:
     target, bar, label = inner.partition("|")
     if target.startswith(":"):
         target = target[1:]
-    elif _NAMESPACE.match(target) and ": " not in target:
+    elif _FILE.match(target) or (_NAMESPACE.match(target) and ": " not in target):
         return ""  # File:, Image:, Category:, other languages
     return label if bar else target
 
@@ -132,7 +139,11 @@ def _template(inner: str) -> str:
     plain = [value for value in values if "=" not in value]
     if name in ("convert", "cvt") and len(plain) >= 2:
         is_range = plain[1] in _RANGES and len(plain) >= 4
-        return " ".join(plain[: 4 if is_range else 2])
+        words = plain[: 4 if is_range else 2]
+        return " ".join([*words[:-1], _UNITS.get(words[-1], words[-1])])
+    if name in _QUOTATIONS:
+        named = [v.partition("=")[2] for v in values if v.startswith(("text", "quote", "1="))]
+        return "\n" + (named or plain or [""])[0].strip() + "\n"
     if name == "lang" and len(plain) >= 2:
         return plain[1]
     if name in ("nowrap", "nobr") and plain:
@@ -142,17 +153,40 @@ def _template(inner: str) -> str:
     return ""
 
 
-def _prose_lines(text: str) -> Iterator[str]:
-    """The lines that are neither headings, lists nor part of an appendix such as References."""
+def _blocks(text: str) -> Iterator[List[str]]:
+    """Lines that are one paragraph together, neither of lists nor of an appendix (References)."""
     skipped_level = 0  # level of the appendix' heading; 0: not in one
+    block: List[str] = []
     for line in text.split("\n"):
+        if line[:1].isalnum() and not skipped_level:
+            block.append(line)  # most lines
+            continue
         if line.startswith("="):
             name = line.strip().strip("=")
             level = len(line) - len(line.lstrip("="))
             if not skipped_level or level <= skipped_level:
                 skipped_level = level if name.strip().lower() in _APPENDICES else 0
-        elif not skipped_level and not line.startswith(_NOT_PROSE):
-            yield line
+        if not skipped_level and line.strip() and not line.startswith((*_NOT_PROSE, ":", " ")):
+            block.append(line)
+            continue
+        yield block
+        block = []
+        if skipped_level or line.startswith(_NOT_PROSE):
+            continue
+        inner = line.lstrip(":").strip()
+        pointer = line.startswith(":") and len(inner) < 150 and _POINTER.match(inner)
+        if inner and not pointer and not inner.startswith(_NOT_PROSE):
+            yield [inner]  # indented: by itself
+    yield block
+
+
+def _paragraph(lines: List[str]) -> str:
+    """*lines* in one, up to where the last whole sentence ends."""
+    text = " ".join(filter(None, map(_tidy, lines)))
+    if text.endswith(_SENTENCE_ENDS):
+        return text
+    ends = [match.end() for match in _WITHIN.finditer(text)]
+    return text[: ends[-1]] if ends else ""
 
 
 def _tidy(line: str) -> str:
@@ -160,7 +194,3 @@ def _tidy(line: str) -> str:
     line = _EMPTY_PARENTHESES.sub("", line)
     line = _AFTER_PARENTHESIS.sub("(", line)
     return _BEFORE_MARK.sub(r"\1", line)
-
-
-def _is_prose(paragraph: str) -> bool:
-    return len(paragraph) >= SHORTEST_PARAGRAPH and paragraph.endswith(_SENTENCE_ENDS)
