@@ -108,13 +108,21 @@ STAGES = ("download", "extract", "format", "shard", "records")
     metavar="I/N",
     help="Do share I, from 0, of N; default: by Open MPI's rank, or the pod's index.",
 )
+@click.option(
+    "--wait",
+    type=click.FloatRange(0, min_open=True),
+    default=600.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for another share that gives no sign of life.",
+)
 @download_options
 @common_options
 def wiki(
     name: str, date: Optional[str], file: Optional[Path], start: str, until: str, shards: int,
     test_fraction: float, dupe_factor: int, seed: int, cased: bool, whole_word_masking: bool,
     vocab: Optional[Path], engine: str, repo: Path, workers: Optional[int], share: Optional[str],
-    as_json: bool, **options: Any,
+    wait: float, as_json: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Make training records of both lengths from a dump of Wikipedia."""
     from bertkit.data.stages.shares import find_share
@@ -149,7 +157,7 @@ def wiki(
     if asked.dry_run:
         _show_stages(look_at_wiki(asked.layout, text, wanted), asked.root, None, as_json)
         return
-    results = make_wiki(asked.layout, text, wanted, workers or cores(), whose)
+    results = make_wiki(asked.layout, text, wanted, workers or cores(), whose, wait)
     root = shlex.quote(str(asked.root))
     following = (
         f"bertkit data pack --phase 1 --data {root}, "

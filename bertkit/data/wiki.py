@@ -11,6 +11,7 @@ from bertkit.data.instances.stage import RecordSettings, Vocabulary, records_sta
 from bertkit.data.instances.tokens import read_vocabulary
 from bertkit.data.instances.upstream import records_script, upstream_records_stage
 from bertkit.data.layout import PREDICTIONS, DataLayout
+from bertkit.data.stages.attendance import PATIENCE
 from bertkit.data.stages.manifest import Stage
 from bertkit.data.stages.parts import PartsStage
 from bertkit.data.stages.pipeline import Done, Known, Maker, carry_out_all, look_at_all
@@ -71,7 +72,12 @@ class Wanted(NamedTuple):
 
 
 def make_wiki(
-    layout: DataLayout, text: Optional[Text], wanted: Wanted, workers: int, share: Share
+    layout: DataLayout,
+    text: Optional[Text],
+    wanted: Wanted,
+    workers: int,
+    share: Share,
+    patience: float = PATIENCE,
 ) -> List[Done]:
     """Make what is not there yet; gives all stages in order.
 
@@ -81,13 +87,15 @@ def make_wiki(
         wanted: what is to be made.
         workers: processes.
         share: of the parts, where several machines work.
+        patience: seconds to wait for a share that gives no sign of life.
 
     Raises:
         EnvironmentUnfit: a library, a vocabulary or room is missing.
         DataDamaged: the dump is damaged or has no article.
         BertkitError: files that bertkit did not make are in the way.
     """
-    return carry_out_all(_makers(layout, text, wanted, workers), layout, workers, share)
+    makers = _makers(layout, text, wanted, workers)
+    return carry_out_all(makers, layout, workers, share, patience)
 
 
 def look_at_wiki(layout: DataLayout, text: Optional[Text], wanted: Wanted) -> List[Done]:

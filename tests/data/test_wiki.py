@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,7 @@ from .conftest import bytes_below
 from .dumps import page, pages_of_sample, prose, write_multistream
 from .packing.test_bad_input import first_child
 
+MPIRUN = Path(sys.executable).parent / "mpirun"
 PAGES = [page(number, prose(number)) for number in range(1, 61)]
 
 
@@ -113,6 +115,59 @@ def test_shares_on_several_machines_make_the_same_bytes(root, dump, tmp_path, vo
     ]  # fmt: skip
     assert [process.wait(timeout=300) for process in processes] == [0, 0, 0]
     assert bytes_below(root) == bytes_below(alone)
+
+
+@pytest.mark.skipif(not MPIRUN.exists(), reason="no mpirun beside this Python")
+def test_mpirun_shares_the_work_among_its_ranks(root, dump, tmp_path, vocabulary_file):
+    alone = tmp_path / "alone"
+    DataLayout(alone).vocab.parent.mkdir(parents=True)
+    shutil.copy(str(vocabulary_file), str(DataLayout(alone).vocab))
+    wiki(alone, dump)
+    ranks = [str(MPIRUN), "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-n", "3"]
+    done = subprocess.run(
+        [*ranks, *command(root, dump)], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count('"stage": "records 512"') == 3
+    assert bytes_below(root) == bytes_below(alone)
+
+
+def share_of(root, dump, number, total, *options):
+    """A process that does one share, with what it says."""
+    return subprocess.Popen(
+        [*command(root, dump), f"--share={number}/{total}", "--until=format", *options],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_a_share_whose_first_was_killed_says_so_and_both_go_on_when_begun_again(root, dump):
+    first = share_of(root, dump, 0, 2)
+    mark = root / ".bertkit/share.0-of-2"
+    deadline = time.monotonic() + 120
+    while not (mark.exists() and mark.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    os.kill(first.pid, signal.SIGSTOP)
+    second = share_of(root, dump, 1, 2)
+    assert f"share 0/2, process {first.pid} on " in second.stderr.readline()
+    first.kill()
+    said = second.communicate(timeout=120)[1]
+    first.communicate()
+    assert second.returncode == 1
+    assert "share 0/2 is gone" in said
+    assert "it has ended on this machine" in said
+    assert "--share 0/2" in said
+    again = [share_of(root, dump, number, 2) for number in range(2)]
+    said = [each.communicate(timeout=120)[1] for each in again]
+    assert [each.returncode for each in again] == [0, 0], said
+
+
+def test_a_share_that_never_comes_is_waited_for_as_long_as_asked(root, dump):
+    other = share_of(root, dump, 1, 3, "--wait=1")
+    said = other.communicate(timeout=120)[1]
+    assert other.returncode == 1
+    assert "waiting for share 0/3: 1 of 1 parts are left" in said
+    assert "no sign of life" in said
 
 
 def test_the_same_share_is_not_done_twice_at_once(root, dump):

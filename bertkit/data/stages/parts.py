@@ -19,7 +19,7 @@ from bertkit.data.stages.progress import Progress
 from bertkit.data.stages.shares import Share
 from bertkit.data.stages.workers import in_processes
 from bertkit.errors import BertkitError
-from bertkit.files import exclusive, sha256_of, sync_directory
+from bertkit.files import sha256_of, sync_directory
 
 log = logging.getLogger("bertkit.data")
 
@@ -71,11 +71,12 @@ class PartsStage(NamedTuple):
 
 
 class Carried(NamedTuple):
-    """How a stage stands: parts that were there, were made now, and are left for other shares."""
+    """How a stage stands: parts that were there, were made now, are left, and whose those are."""
 
     there: int
     made: int
     left: int
+    owing: List[int]  # numbers of shares
     manifests: Optional[List[Manifest]]  # None while parts are left
 
 
@@ -87,30 +88,31 @@ def carry_out_parts(
 ) -> Carried:
     """Make the parts of *share* that are not there yet, and finish the stage if it was the last.
 
+    The caller sees to it that nobody else does the same share.
+
     Raises:
-        BertkitError: files that bertkit did not make are in the way, another process does the
-            same share, or a worker was killed.
+        BertkitError: files that bertkit did not make are in the way, or a worker was killed.
     """
     mine = share.of(stage.parts)
     made = 0
+    place = layout.staging / f"{_slug(stage.name)}.{share.number}-of-{share.total}"
+    shutil.rmtree(str(place), ignore_errors=True)  # a kill may have left it
     if not all(_is_done(stage, layout, part) for part in mine):
-        lock = layout.lock.with_name(f"lock.{_slug(stage.name)}.{share.number}-of-{share.total}")
-        with exclusive(lock, purpose=f"{stage.name}, share {share}", wait=False):
-            missing = [part for part in mine if not _is_done(stage, layout, part)]
-            for output in stage.outputs:
-                _make_room(stage, output)
-            place = layout.staging / f"{lock.name}.parts"
-            for _ in _made(stage, layout, missing, workers, place):
-                made += 1
+        missing = [part for part in mine if not _is_done(stage, layout, part)]
+        for output in stage.outputs:
+            _make_room(stage, output)
+        for _ in _made(stage, layout, missing, workers, place):
+            made += 1
     done = [_note(stage, layout, part) for part in stage.parts]
-    left = sum(not _is_done(stage, layout, part) for part in stage.parts)
+    lacking = [n for n, part in enumerate(stage.parts) if not _is_done(stage, layout, part)]
     manifests = None
-    if not left:
+    if not lacking:
         manifests = [
             _finish(stage, index, [note for note in done if note is not None])
             for index in range(len(stage.outputs))
         ]
-    return Carried(len(mine) - made, made, left, manifests)
+    owing = sorted({number % share.total for number in lacking})
+    return Carried(len(mine) - made, made, len(lacking), owing, manifests)
 
 
 def standing(stage: PartsStage, layout: DataLayout) -> Tuple[int, int]:
@@ -121,7 +123,6 @@ def standing(stage: PartsStage, layout: DataLayout) -> Tuple[int, int]:
 def _made(
     stage: PartsStage, layout: DataLayout, parts: Sequence[Part], workers: int, place: Path
 ) -> Iterator[Part]:
-    shutil.rmtree(str(place), ignore_errors=True)  # a kill may have left it
     if not parts:
         return
     progress = Progress(stage.name, len(parts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Union
 
 from bertkit.data.layout import DataLayout
+from bertkit.data.stages.attendance import PATIENCE, Attendance, at_work
 from bertkit.data.stages.manifest import Manifest, Stage, carry_out, finished, read_manifest
 from bertkit.data.stages.parts import PartsStage, carry_out_parts, standing
 from bertkit.data.stages.shares import Share
@@ -28,6 +30,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # Seconds between two looks for what other shares do, and between two lines about it.
 _LOOK_EVERY = 1.0
 _SAY_EVERY = 60.0
+_NAMED = 3  # so many shares are named
 
 
 class Done(NamedTuple):
@@ -44,22 +47,29 @@ def carry_out_all(
     layout: DataLayout,
     workers: int,
     share: Share = Share(),  # noqa: B008
+    patience: float = PATIENCE,
 ) -> List[Done]:
     """Do what is not done; gives all stages in order.
 
     Of stages in parts each share does its own. The others are done by the first share, and the
-    rest wait for it, as it waits for their parts.
+    rest wait for it, as it waits for their parts: *patience* seconds from a share's last sign of
+    life.
 
     Raises:
         EnvironmentUnfit: the directory cannot be written.
         BertkitError: there is no room, the directory has files that bertkit did not make, another
-            process works in it, or a stage failed.
+            share is gone, or a stage failed.
     """
     try:
-        if share.total > 1:
-            return _carried_out(makers, layout, workers, share)
-        with exclusive(layout.lock, purpose=f"bertkit data --data {layout.root}"):
-            return _carried_out(makers, layout, workers, share)
+        with contextlib.ExitStack() as stack:
+            if share.total > 1:
+                stack.enter_context(at_work(layout, share))
+            if share.number == 0:
+                stack.enter_context(
+                    exclusive(layout.lock, purpose=f"bertkit data --data {layout.root}")
+                )
+            others = Attendance(layout, share, patience)
+            return _carried_out(makers, layout, workers, share, others)
     except OSError as error:
         kind = BertkitError if error.errno in _NO_ROOM else EnvironmentUnfit
         raise kind(
@@ -109,27 +119,35 @@ def _looked_at(name: str, output: Path, manifest: Optional[Manifest]) -> Done:
 
 
 def _carried_out(
-    makers: Sequence[Maker], layout: DataLayout, workers: int, share: Share
+    makers: Sequence[Maker], layout: DataLayout, workers: int, share: Share, others: Attendance
 ) -> List[Done]:
     known: Known = {}
     results: List[Done] = []
     for maker in makers:
         step = maker(known)
         if isinstance(step, PartsStage):
-            results += _parts(step, layout, workers, share, known)
+            results += _parts(step, layout, workers, share, others, known)
         else:
-            results.append(_whole(step, layout, share, known))
+            results.append(_whole(step, layout, share, others, known))
     return results
 
 
 def _parts(
-    step: PartsStage, layout: DataLayout, workers: int, share: Share, known: Known
+    step: PartsStage,
+    layout: DataLayout,
+    workers: int,
+    share: Share,
+    others: Attendance,
+    known: Known,
 ) -> List[Done]:
     carried = carry_out_parts(step, layout, workers, share)
-    waiting = _Waiting(f"{step.name}: waiting for other shares")
+    waiting = _Waiting(step.name, others)
     while carried.manifests is None:
-        waiting.look(f"{carried.left} of {len(step.parts)} parts are left")
+        told = f"{carried.left} of {len(step.parts)} parts are left"
+        gone = waiting.look(carried.owing, told)
         carried = carry_out_parts(step, layout, workers, share)._replace(made=carried.made)
+        if gone is not None and carried.manifests is None:
+            raise gone
     state = "made" if carried.made else "was there"
     results = []
     for output, manifest in zip(step.outputs, carried.manifests):
@@ -138,15 +156,17 @@ def _parts(
     return results
 
 
-def _whole(step: Stage, layout: DataLayout, share: Share, known: Known) -> Done:
+def _whole(step: Stage, layout: DataLayout, share: Share, others: Attendance, known: Known) -> Done:
     if share.number > 0:
-        waiting = _Waiting(f"{step.name}: waiting for share 0/{share.total}")
-        manifest = finished(step)
-        while manifest is None:
-            waiting.look("it does this stage")
-            manifest = finished(step)
-        known[step.name] = manifest
-        return Done(step.name, step.output, "was there", manifest.counts)
+        waiting = _Waiting(step.name, others)
+        there = finished(step)
+        while there is None:
+            gone = waiting.look([0], "it does this stage")
+            there = finished(step)
+            if gone is not None and there is None:
+                raise gone
+        known[step.name] = there
+        return Done(step.name, step.output, "was there", there.counts)
     started = time.monotonic()
     manifest, was_there = carry_out(step, layout)
     known[step.name] = manifest
@@ -156,18 +176,30 @@ def _whole(step: Stage, layout: DataLayout, share: Share, known: Known) -> Done:
 
 
 class _Waiting:
-    """Looks again after a while, and says now and then what is waited for."""
+    """Looks again after a while, and says now and then who is waited for."""
 
-    def __init__(self, what: str) -> None:
-        self._what = what
+    def __init__(self, doing: str, others: Attendance) -> None:
+        self._doing, self._others = doing, others
         self._said = float("-inf")
 
-    def look(self, words: str) -> None:
+    def look(self, numbers: Sequence[int], words: str) -> Optional[BertkitError]:
+        """Wait a little for the shares of *numbers*.
+
+        Returns:
+            An error if one of them is gone. It may have done its work before: look for that, and
+            raise this if there is none.
+        """
+        gone = self._others.gone(numbers, self._doing)
+        if gone is not None:
+            return gone
         now = time.monotonic()
         if now - self._said > _SAY_EVERY:
             self._said = now
-            log.info("%s: %s", self._what, words)
+            names = "; ".join(self._others.who(number) for number in numbers[:_NAMED])
+            more = f" and {len(numbers) - _NAMED} more" if len(numbers) > _NAMED else ""
+            log.info("%s: waiting for %s%s: %s", self._doing, names, more, words)
         time.sleep(_LOOK_EVERY)
+        return None
 
 
 def _say(name: str, counts: Dict[str, int], seconds: float) -> None:
