@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -14,6 +15,9 @@ from pathlib import Path
 from typing import Iterator, Optional, Union
 
 from bertkit.errors import BertkitError
+
+#: what the system says where a disk is full, or as full as this user may make it
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def sync_directory(directory: Path) -> None:

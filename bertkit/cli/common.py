@@ -16,6 +16,7 @@ from typing import Any, Callable, Dict, NoReturn, Optional, Sequence, TypeVar
 import click
 
 from bertkit.errors import BertkitError, EnvironmentUnfit, UsageProblem
+from bertkit.files import NO_ROOM
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -104,13 +105,14 @@ def exit_code_of(command: click.Command, arguments: Sequence[str]) -> int:
     except OSError as error:
         if state.get("verbose"):
             traceback.print_exc()
-        unfit = EnvironmentUnfit(
+        kind = BertkitError if error.errno in NO_ROOM else EnvironmentUnfit
+        told = kind(
             error.strerror or str(error),
             where=error.filename,
             next_step="mend that and run the same command again; -v shows where it came from",
         )
-        _tell(f"error: {unfit}", unfit if state.get("as_json") else None)
-        return unfit.exit_code
+        _tell(f"error: {told}", told if state.get("as_json") else None)
+        return told.exit_code
     except Exception as error:
         if state.get("verbose"):
             traceback.print_exc()

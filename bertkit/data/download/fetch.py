@@ -56,9 +56,10 @@ def fetch(
         check: a further look at the content before it gets its name.
 
     Raises:
-        DownloadFailed: no address gives it; the message says why for each.
+        DownloadFailed: no address gives it, and the message says why for each; or there is no
+            room for it.
         DataDamaged: what came, or what is there, is not the file that it should be.
-        EnvironmentUnfit: there is no room for it.
+        EnvironmentUnfit: its place cannot be written.
     """
     target = directory / remote.place
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import BinaryIO, Optional
 
 from bertkit.data.download.tail import note_of
-from bertkit.files import write_json
+from bertkit.files import NO_ROOM, write_json
+
+_ROOM_FOR_NOTE = 64 << 10  # bytes, more than enough: file systems give it out in blocks
 
 
 class Part:
@@ -30,6 +32,7 @@ class Part:
         self._note = target.with_name(f"{target.name}.part.json")
         self._sync_bytes = sync_bytes
         self._stream: Optional[BinaryIO] = None
+        self._noted = self._room = 0
         self.synced = 0
         self.size = 0
         self.total: Optional[int] = None
@@ -49,7 +52,7 @@ class Part:
             self.validator = None if validator is None else str(validator)
         except (OSError, ValueError, KeyError, TypeError):
             return
-        self.size = self.synced = size
+        self.size = self.synced = self._noted = size
 
     @property
     def on_disk(self) -> int:
@@ -81,7 +84,7 @@ class Part:
         """
         self.close()
         self.address, self.total, self.validator = address, total, validator
-        self.size = start
+        self.size, self._room = start, room
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
         self._stream = os.fdopen(os.open(str(self.path), flags, 0o666), "r+b")
         self._stream.truncate(max(start, room))
@@ -101,7 +104,12 @@ class Part:
         if self._stream is not None:
             stream, self._stream = self._stream, None
             with stream:
-                self._sync(stream)
+                try:
+                    self._sync(stream)
+                except OSError as error:
+                    if error.errno in NO_ROOM:
+                        self._make_room_for_note(stream)
+                    raise
 
     def reach(self, size: int) -> None:
         """Take up what stands behind: all bytes before *size* are there, and on the disk."""
@@ -140,6 +148,17 @@ class Part:
         self.synced = self.size
         self._write_note()
 
+    def _make_room_for_note(self, stream: BinaryIO) -> None:
+        """Give up the last bytes on a full disk: without the note all of them would be lost."""
+        there = os.fstat(stream.fileno()).st_size
+        kept = min(self.size, there) - _ROOM_FOR_NOTE
+        if kept <= self._noted or self._room:
+            return
+        os.ftruncate(stream.fileno(), kept)
+        os.fsync(stream.fileno())
+        self.size = self.synced = kept
+        self._write_note()
+
     def _write_note(self) -> None:
         note = {
             "address": self.address,
@@ -148,3 +167,4 @@ class Part:
             "total": self.total,
         }
         write_json(self._note, note)
+        self._noted = self.size

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import re
@@ -28,7 +27,7 @@ from bertkit.data.download.remote import Remote, shown
 from bertkit.data.download.tail import Content, Tail
 from bertkit.data.download.web import CONTACT, Answer, Passing, Trouble, Web, WrongRange
 from bertkit.errors import BertkitError, DataDamaged, DownloadFailed, EnvironmentUnfit
-from bertkit.files import sync_directory
+from bertkit.files import NO_ROOM, sync_directory
 
 log = logging.getLogger("bertkit.data")
 
@@ -198,10 +197,13 @@ class Transfer:
         needed = answer.total - self.part.on_disk
         free = shutil.disk_usage(str(self.target.parent)).free
         if needed + _SPARE_BYTES > free:
-            raise self._no_room(f"{size_of(needed)} are to come, {size_of(free)} are free")
+            raise self._no_room(
+                f"{size_of(needed)} are to come, {size_of(free)} are free, "
+                f"of which {size_of(_SPARE_BYTES)} are not to be filled"
+            )
 
-    def _unwritable(self, error: OSError) -> EnvironmentUnfit:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    def _unwritable(self, error: OSError) -> BertkitError:
+        if error.errno in NO_ROOM:
             return self._no_room(f"{error.strerror}; {size_of(self.part.synced)} of it are kept")
         return EnvironmentUnfit(
             f"{self.target.name} cannot be written",
@@ -210,8 +212,8 @@ class Transfer:
             next_step="mend that and run the same command again, which goes on where this stopped",
         )
 
-    def _no_room(self, why: str) -> EnvironmentUnfit:
-        return EnvironmentUnfit(
+    def _no_room(self, why: str) -> DownloadFailed:
+        return DownloadFailed(
             f"there is no room for {self.target.name}",
             where=self.target.parent,
             why=why,

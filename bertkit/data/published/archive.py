@@ -8,7 +8,7 @@ import stat
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Dict, Iterable, List
+from typing import Dict, Iterable, Iterator, List, Tuple
 
 from bertkit.errors import DataDamaged
 
@@ -66,25 +66,51 @@ def unpack(archive: Path, members: Dict[str, zipfile.ZipInfo], output: Path) -> 
         DataDamaged: a member is cut off or its checksum is not the archive's.
     """
     written = []
+    for name, pieces in _contents(archive, members):
+        path = output / name
+        with path.open("xb") as target:
+            for piece in pieces:
+                target.write(piece)
+            target.flush()
+            os.fsync(target.fileno())
+        written.append(path)
+    return written
+
+
+def read_through(archive: Path, members: Dict[str, zipfile.ZipInfo]) -> None:
+    """Compare *members* with the archive's checksums.
+
+    Raises:
+        DataDamaged: a member is cut off or its checksum is not the archive's.
+    """
+    for _, pieces in _contents(archive, members):
+        for _piece in pieces:
+            pass
+
+
+def _contents(
+    archive: Path, members: Dict[str, zipfile.ZipInfo]
+) -> Iterator[Tuple[str, Iterator[bytes]]]:
     with zipfile.ZipFile(str(archive)) as opened:
         for name, member in members.items():
-            path = output / name
-            try:
-                with opened.open(member) as source, path.open("xb") as target:
-                    left = member.file_size
-                    for piece in iter(lambda: source.read(_PIECE), b""):
-                        left -= len(piece)
-                        if left < 0:
-                            raise zipfile.BadZipFile("it is larger than it says")
-                        target.write(piece)
-                    if left:
-                        raise zipfile.BadZipFile("it is cut off")
-                    target.flush()
-                    os.fsync(target.fileno())
-            except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-                raise _unfit(archive, f"{name}: {error}") from None
-            written.append(path)
-    return written
+            yield name, _pieces(archive, opened, name, member)
+
+
+def _pieces(
+    archive: Path, opened: zipfile.ZipFile, name: str, member: zipfile.ZipInfo
+) -> Iterator[bytes]:
+    left = member.file_size
+    try:
+        with opened.open(member) as source:
+            for piece in iter(lambda: source.read(_PIECE), b""):
+                left -= len(piece)
+                if left < 0:
+                    raise zipfile.BadZipFile("it is larger than it says")
+                yield piece
+        if left:
+            raise zipfile.BadZipFile("it is cut off")
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise _unfit(archive, f"{name}: {error}") from None
 
 
 def _reason_against(member: zipfile.ZipInfo) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, NamedTuple
 
 from bertkit.data.instances.tokens import read_vocabulary
 from bertkit.data.published import addresses
-from bertkit.data.published.archive import members_of, unpack
+from bertkit.data.published.archive import members_of, read_through, unpack
 from bertkit.data.published.prepare import Asked, Prepared, prepare
 from bertkit.data.stages.manifest import Stage
 from bertkit.errors import BertkitError, DataDamaged
@@ -67,7 +67,9 @@ def have_pretrained(asked: Asked, model: str, look: Look) -> PretrainedModel:
         )  # fmt: skip
 
     def check(path: Path) -> None:
-        members_of(path, _REQUIRED, _OPTIONAL, most_bytes=published.archive.most_bytes)
+        read_through(
+            path, members_of(path, _REQUIRED, _OPTIONAL, most_bytes=published.archive.most_bytes)
+        )
 
     prepared = prepare(asked, {"archive": published.archive}, stage_of, check)
     vocab = asked.layout.vocab

@@ -99,7 +99,11 @@ def carry_out(stage: Stage, layout: DataLayout) -> Tuple[Manifest, bool]:
             write_manifest(final, intent, stage.made_with)
         shutil.rmtree(str(place), ignore_errors=True)
         place.mkdir(parents=True)
-        counts = stage.build(tree)
+        try:
+            counts = stage.build(tree)
+        except BaseException:
+            shutil.rmtree(str(place), ignore_errors=True)  # a full disk needs the room
+            raise
         described = None if stage.beside is None else place / stage.beside.name
         outputs = describe_files(tree, described)
         intent = Manifest(stage.name, stage.inputs, stage.settings, counts, outputs)

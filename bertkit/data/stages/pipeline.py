@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import time
 from pathlib import Path
@@ -15,7 +14,7 @@ from bertkit.data.stages.manifest import Manifest, Stage, carry_out, finished, r
 from bertkit.data.stages.parts import PartsStage, carry_out_parts, standing
 from bertkit.data.stages.shares import Share
 from bertkit.errors import BertkitError, EnvironmentUnfit
-from bertkit.files import exclusive
+from bertkit.files import NO_ROOM, exclusive
 
 log = logging.getLogger("bertkit.data")
 
@@ -23,9 +22,6 @@ log = logging.getLogger("bertkit.data")
 Known = Dict[str, Manifest]
 #: gives a step for what is known by then
 Maker = Callable[[Known], Union[Stage, PartsStage]]
-
-# The disk is full, or as full as this user may make it.
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 # Seconds between two looks for what other shares do, and between two lines about it.
 _LOOK_EVERY = 1.0
@@ -71,13 +67,13 @@ def carry_out_all(
             others = Attendance(layout, share, patience)
             return _carried_out(makers, layout, workers, share, others)
     except OSError as error:
-        kind = BertkitError if error.errno in _NO_ROOM else EnvironmentUnfit
+        kind = BertkitError if error.errno in NO_ROOM else EnvironmentUnfit
         raise kind(
             "the data cannot be written",
             where=error.filename or layout.root,
             why=error.strerror or str(error),
             next_step="make room and run the same command again: what is done is kept"
-            if error.errno in _NO_ROOM
+            if error.errno in NO_ROOM
             else "give a directory that you may write to with --data",
         ) from None
 

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from bertkit.data.download import Remote, fetch
-from bertkit.errors import BertkitError, DataDamaged, DownloadFailed, EnvironmentUnfit
+from bertkit.errors import BertkitError, DataDamaged, DownloadFailed
 from tests import servers
 from tests.servers import serving
 
@@ -265,7 +265,7 @@ def test_a_further_check_comes_before_the_name(server, remote, patience, tmp_pat
 
 def test_a_file_for_which_there_is_no_room_is_not_begun(server, remote, patience, tmp_path):
     server.faults[PATH] = [lambda handler, body: handler.head(body, Content_Length=str(10**17))]
-    with pytest.raises(EnvironmentUnfit, match="no room") as unfit:
+    with pytest.raises(DownloadFailed, match="no room") as unfit:
         fetch(remote._replace(most_bytes=10**18), tmp_path, patience=patience)
     assert "100000000.0 GB are to come" in unfit.value.why
     assert not parts_below(tmp_path)

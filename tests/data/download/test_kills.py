@@ -10,7 +10,7 @@ import time
 import pytest
 
 from bertkit.data.download import Patience, Remote, fetch
-from bertkit.errors import EnvironmentUnfit
+from bertkit.errors import DownloadFailed
 from tests import servers
 from tests.servers import serving
 
@@ -124,7 +124,9 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(place)], check=True)
 
 
-def test_a_disk_that_fills_up_keeps_what_came_for_the_next_run(small_disk, patience):
+@pytest.mark.parametrize("sync_bytes", [1 << 15, 16 << 20])
+def test_a_disk_that_fills_up_keeps_what_came_for_the_next_run(small_disk, patience, sync_bytes):
+    patience = patience._replace(sync_bytes=sync_bytes)
     content = servers.numbered(2 << 20)
     with serving({PATH: content}) as server:
 
@@ -137,7 +139,7 @@ def test_a_disk_that_fills_up_keeps_what_came_for_the_next_run(small_disk, patie
 
         server.faults[PATH] = [no_length]
         remote = Remote(PLACE, [server.url + PATH])
-        with pytest.raises(EnvironmentUnfit, match="there is no room") as unfit:
+        with pytest.raises(DownloadFailed, match="there is no room") as unfit:
             fetch(remote, small_disk, patience=patience)
         assert "No space left on device" in unfit.value.why
         subprocess.run(["mount", "-o", "remount,size=40m", str(small_disk)], check=True)

@@ -120,6 +120,17 @@ def test_an_archive_that_no_model_has_never_gets_its_name(publish, run, tmp_path
     assert not (tmp_path / "pretrained").exists()
 
 
+def test_an_archive_with_a_changed_byte_is_fetched_anew_by_the_next_run(publish, run, tmp_path):
+    whole = zipped(parts())
+    changed = bytearray(whole)
+    changed[whole.index(b"vocab.txt") + 20] ^= 1
+    publish(bytes(changed))
+    code, _, errors = have(run, tmp_path)
+    assert (code, "vocab.txt: " in errors) == (6, True)
+    publish(whole)
+    assert have(run, tmp_path)[0] == 0
+
+
 @pytest.mark.parametrize(
     ("files", "why"),
     [

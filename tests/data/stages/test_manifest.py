@@ -1,5 +1,6 @@
 """A stage is whole or not there, is not done twice, and touches nothing that is not bertkit's."""
 
+import errno
 import os
 import signal
 import sys
@@ -57,6 +58,22 @@ def test_the_manifest_says_what_the_stage_is(tmp_path):
     assert manifest.counts == {"files": 2}
     assert manifest.outputs["training/a"]["bytes"] == len("text of a")
     assert files_below(stage.output) == {"training/a": "text of a", "training/b": "text of b"}
+
+
+def test_a_stage_that_fails_gives_back_its_room_and_leaves_what_was_there(tmp_path):
+    layout, stage = DataLayout(tmp_path), stage_of(tmp_path)
+    carry_out(stage, layout)
+    before = files_below(stage.output)
+
+    def fill(place):
+        place.write_bytes(b"x" * 10_000)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        carry_out(stage._replace(settings={"content": "other"}, build=fill), layout)
+    assert not list(layout.staging.iterdir())
+    assert files_below(stage.output) == before
+    assert carry_out(stage, layout)[1]
 
 
 @pytest.mark.parametrize("change", ["settings", "inputs", "byte", "missing", "manifest"])
