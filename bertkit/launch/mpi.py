@@ -217,17 +217,19 @@ def in_version_5s_names(environment: Mapping[str, str]) -> Dict[str, str]:
 def _version(path: Path) -> Tuple[int, ...]:
     environment: Dict[str, str] = dict(os.environ, LC_ALL="C")
     try:
-        answer = subprocess.run(
+        done = subprocess.run(
             [str(path), "--version"], capture_output=True, text=True, timeout=30,
             stdin=subprocess.DEVNULL, env=environment, check=False,
-        ).stdout  # fmt: skip
+        )  # fmt: skip
+        # The dynamic linker ends with 127, and says which library is missing.
+        why = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[0][:300]
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise EnvironmentUnfit(
-            "mpirun does not run", where=path, why=str(error), next_step=_INSTALL
-        ) from None
-    match = re.search(r"\(Open MPI\) (\d+)\.(\d+)\.(\d+)", answer)
+        done, why = None, str(error)
+    if done is None or done.returncode != 0:
+        raise EnvironmentUnfit("mpirun does not run", where=path, why=why, next_step=_INSTALL)
+    match = re.search(r"\(Open MPI\) (\d+)\.(\d+)\.(\d+)", done.stdout)
     if not match or tuple(map(int, match.groups())) < (4, 1):
-        first = (answer.strip().splitlines() or ["it prints no version"])[0][:120]
+        first = (done.stdout.strip().splitlines() or ["it prints no version"])[0][:120]
         raise EnvironmentUnfit(
             "this mpirun is not Open MPI 4.1 or newer", where=path, why=first, next_step=_INSTALL
         )

@@ -254,6 +254,17 @@ def test_an_mpirun_of_another_make_is_refused(
     assert words in str(refusal.value)
 
 
+def test_an_mpirun_that_lacks_a_library_is_said_to_and_not_taken_for_another_make(
+    gaudi_image: Path, request_for: RequestFor
+) -> None:
+    said = "mpirun: error while loading shared libraries: libhwloc.so.15"
+    program = f"#!/bin/sh\necho '{said}' >&2\nexit 127\n"
+    (gaudi_image / "opt/amazon/openmpi/bin/mpirun").write_text(program)
+    with pytest.raises(EnvironmentUnfit, match="mpirun does not run") as refusal:
+        make_plan(request_for("phase2", cards=8, device="hpu"), os.environ)
+    assert refusal.value.why == said
+
+
 def test_without_mpirun_more_than_one_card_is_refused_with_what_installs_it(
     gaudi_image: Path, request_for: RequestFor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
