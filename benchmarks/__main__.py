@@ -19,6 +19,7 @@ BENCHMARKS = (
     "extraction",
     "instances",
     "sharding",
+    "engines",
 )
 
 

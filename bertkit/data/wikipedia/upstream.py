@@ -92,7 +92,11 @@ class UpstreamText:
         (work / "extracted").mkdir()
         self._run(work, "text_formatting", dump, "--n_processes", str(workers))
         _take(work / "extracted" / self._layout.corpus, place)
-        articles = _lines_with_text(work / _below(self._layout, self._layout.formatted))
+        articles = 0
+        for path in place.rglob("*"):
+            if path.is_file():
+                with path.open(encoding="utf-8", newline="\n") as lines:
+                    articles += sum(line.startswith("<doc ") for line in lines)
         if not articles:
             raise _no_article(dump)
         return {"articles": articles}

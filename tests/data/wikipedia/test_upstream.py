@@ -16,6 +16,7 @@ from bertkit.data.layout import DataLayout
 from bertkit.data.stages.shares import Share
 from bertkit.data.wiki import Text, Wanted, look_at_wiki, make_wiki
 from bertkit.data.wikipedia.upstream import UpstreamText
+from bertkit.data.wikipedia.verify import verify_text
 from bertkit.errors import BertkitError, EnvironmentUnfit
 from bertkit.files import sha256_of
 
@@ -63,17 +64,19 @@ else:
         mine = articles[number + {skipped} :: len(files)]
         path.write_text("".join(text.replace(". ", ".\\n") + "\\n\\n" for text in mine))
 """
+# Gives a page without text too, as WikiExtractor does.
 EXTRACTOR = """
-import bz2, os, sys
+import sys
 from pathlib import Path
+from xml.etree import ElementTree
 if "--help" not in sys.argv:
-    from bertkit.data.wikipedia.wikitext import articles_in
     place = Path(sys.argv[2]) / "AA"
     place.mkdir(parents=True)
     with (place / "wiki_00").open("w") as out:
-        for each in articles_in(Path(sys.argv[1]).read_bytes()[11:-12]):
-            text = "\\n".join(each.paragraphs)
-            out.write(f'<doc id="{each.number}">\\n{each.title}\\n\\n{text}\\n</doc>\\n')
+        for page in ElementTree.parse(sys.argv[1]).iter("page"):
+            title, text = page.findtext("title"), page.findtext("revision/text")
+            out.write(f'<doc id="1">\\n{title}\\n\\n{text}\\n</doc>\\n')
+        out.write('<doc id="2">\\nA page without text\\n\\n</doc>\\n')
 """
 
 
@@ -140,9 +143,10 @@ def test_text_comes_into_the_same_places_and_each_engine_goes_on_from_the_other(
     assert not layout.root.exists()
     assert wiki(dump=dump) == dict.fromkeys(names, "made")
     assert wiki(dump=dump) == dict.fromkeys(names, "was there")
+    assert [each.compared_with for each in verify_text(layout.root, 1)] == ["manifest"] * 3
     theirs = layout.formatted.read_text()
     assert wiki("format", engine="native") == dict.fromkeys(names[1:], "made")
-    assert layout.formatted.read_text() == theirs.replace(" \n", "\n")
+    assert layout.formatted.read_text() == theirs.replace(" \n", "\n")[: -len("\n\n")]
     assert wiki("shard") == {"sentences": "made"}
     files = [layout.shard_name(split, 0) for split in ("test", "training")]
     assert list(bytes_below(layout.sharded)) == files
