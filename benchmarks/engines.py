@@ -22,7 +22,7 @@ from typing import Any, Dict, List, Tuple
 from benchmarks.table import Table
 from bertkit.data.layout import DataLayout
 from bertkit.data.samples import sources
-from bertkit.errors import BertkitError, EnvironmentUnfit
+from bertkit.errors import BertkitError
 from bertkit.upstream.scan import upstream_answers
 from bertkit.upstream.source import resolve
 
@@ -35,18 +35,18 @@ def run() -> Table:
     """Go the whole way with either engine.
 
     Raises:
-        EnvironmentUnfit: there is no real upstream.
         BertkitError: a package is missing, a stage failed, or a loss did not fall.
     """
     sources.require_libraries()
-    url = resolve(None, os.environ)
-    if url.is_standin or not upstream_answers(url.url, within=5.0):
-        raise EnvironmentUnfit("there is no real upstream", next_step="set BERTKIT_UPSTREAM")
     table = Table(
         "a dump of 206 pages to packed records, and six steps on them: seconds",
         ("engine", "text", "records", "packing", "training", "articles", "sentences",
          "sequences of 128", "packs", "first loss", "last loss"),
     )  # fmt: skip
+    url = resolve(None, os.environ)
+    if url.is_standin or not upstream_answers(url.url, within=5.0):
+        table.notes.append("upstream's scripts were not run: no real upstream")
+        return table
     with tempfile.TemporaryDirectory(prefix="bertkit-bench-") as name:
         work = Path(name)
         _bertkit(work, "prepare-repo", "--synapse-version", RELEASE, "--upstream", url.url)
