@@ -199,7 +199,8 @@ class _Waiting:
 
 
 def _say(name: str, counts: Dict[str, int], seconds: float) -> None:
-    told = ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in counts.items())
+    there = ((what, count) for what, count in counts.items() if count)
+    told = ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in there)
     what, most = max(counts.items(), key=lambda item: item[1])
     rate = f" ({most / max(seconds, 1e-9):,.0f} {what.replace('_', ' ')}/s)" if most > 999 else ""
     log.info("%s: %s in %.1f s%s", name, told, seconds, rate)

@@ -35,16 +35,20 @@ class Progress:
         """Say how much was done in which time."""
         seconds = max(time.monotonic() - self._started, 1e-9)
         log.info(
-            "%s: %s in %.1f s (%s/s)",
-            self._doing, f"{self._done:,}", seconds, f"{self._done / seconds:,.0f}",
+            "%s: %s in %.1f s (%s)",
+            self._doing, f"{self._done:,}", seconds, _rate(self._done / seconds),
         )  # fmt: skip
 
     def _told(self, now: float) -> str:
         rate = self._done / max(now - self._started, 1e-9)
         if not self._total or not rate:
-            return f"{self._done:,}, {rate:,.0f}/s"
+            return f"{self._done:,}, {_rate(rate)}"
         left = max(self._total - self._done, 0) / rate
         return (
-            f"{self._done:,} of {self._total:,} ({self._done / self._total:.0%}), {rate:,.0f}/s, "
+            f"{self._done:,} of {self._total:,} ({self._done / self._total:.0%}), {_rate(rate)}, "
             f"{left:,.0f} s left"
         )
+
+
+def _rate(a_second: float) -> str:
+    return f"{a_second:,.0f}/s" if a_second >= 10 else f"{60 * a_second:,.0f} a minute"
