@@ -9,7 +9,7 @@ import click
 
 from bertkit.cli.cluster_options import in_cluster
 from bertkit.cli.common import common_options, print_json
-from bertkit.cli.wait import NO_SAVE, SAVE
+from bertkit.cli.options import SAVE, dry_run_option
 from bertkit.kube.cluster import Cluster
 
 
@@ -19,7 +19,8 @@ from bertkit.kube.cluster import Cluster
     "--grace",
     type=click.IntRange(0),
     metavar="SECONDS",
-    help="What programs get to end by themselves [default: what the job says, or 30].",
+    show_default="what the job says, or 30",
+    help="What programs get to end by themselves.",
 )
 @click.option(
     "--timeout",
@@ -30,8 +31,7 @@ from bertkit.kube.cluster import Cluster
     help="How long to wait until everything is gone.",
 )
 @SAVE
-@NO_SAVE
-@click.option("--dry-run", is_flag=True, help="Say what would be deleted; change nothing.")
+@dry_run_option("Say what would be deleted")
 @in_cluster
 @common_options
 def command(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-from pathlib import Path
 from typing import Any, Callable, List, Mapping, Optional, TypeVar
 
 import click
 
+from bertkit.cli.options import PATH
 from bertkit.kube.cluster import Cluster, connect
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -15,15 +15,18 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 WHICH_CLUSTER = [
     click.Option(
         ["--kubeconfig"],
-        type=click.Path(path_type=Path),
+        type=PATH,
         metavar="FILE",
-        help="Default: KUBECONFIG, then ~/.kube/config, then the pod's own account.",
+        show_default="KUBECONFIG, then ~/.kube/config, then the pod's own account",
+        help="Which clusters there are, and who you are there.",
     ),
     click.Option(
-        ["--context"], metavar="NAME", help="Of the kubeconfig; default: its current one."
+        ["--context"], metavar="NAME", show_default="its current one", help="Of the kubeconfig."
     ),
 ]
-NAMESPACE = click.Option(["--namespace", "-n"], help="Default: the context's.")
+NAMESPACE = click.Option(
+    ["--namespace", "-n"], metavar="NAME", show_default="the context's", help="Where the job is."
+)
 
 
 def in_cluster(function: _Function) -> _Function:

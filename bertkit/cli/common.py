@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 import traceback
-from pathlib import Path
 from typing import Any, Callable, Dict, NoReturn, Optional, Sequence, TypeVar
 
 import click
@@ -37,16 +36,6 @@ class Group(click.Group):
         ]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
-
-
-def data_option(
-    *, required: bool = True, help: str = "The data directory."
-) -> Callable[[_Function], _Function]:
-    """``--data DIR``, passed on as ``root``, of the commands that make or look at data."""
-    return click.option(
-        "--data", "root", type=click.Path(path_type=Path), envvar="BERTKIT_DATA", metavar="DIR",
-        required=required, help=f"{help} [BERTKIT_DATA]",
-    )  # fmt: skip
 
 
 def common_options(function: _Function) -> _Function:

@@ -9,8 +9,7 @@ from typing import Any, Dict, Optional, Tuple
 import click
 
 from bertkit.cli.common import Group, common_options, print_json
-
-_SITE = click.option("--site", metavar="NAME|FILE", help="The site's profile.")
+from bertkit.cli.options import PATH, SITE, dry_run_option
 
 
 @click.group("config", cls=Group)
@@ -19,7 +18,7 @@ def command() -> None:
 
 
 @command.command()
-@_SITE
+@SITE
 @common_options
 def show(site: Optional[str], as_json: bool) -> None:
     """Print every setting and where its value comes from."""
@@ -39,9 +38,12 @@ def show(site: Optional[str], as_json: bool) -> None:
 @click.option("--user", metavar="NAME", help="Your name on the cluster.")
 @click.option("--namespace", help="Where your jobs go.")
 @click.option("--image", metavar="IMAGE", help="An image with bertkit in it.")
-@click.option("--file", "path", type=click.Path(path_type=Path), help="Default: your own file.")
+@click.option(
+    "--file", "path", type=PATH, metavar="FILE", show_default="your own",
+    help="The settings file to write.",
+)  # fmt: skip
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
-@click.option("--dry-run", is_flag=True, help="Print what would be written.")
+@dry_run_option("Print what would be written")
 @common_options
 def init(
     site: str,
@@ -73,7 +75,7 @@ def init(
 
 
 @command.command()
-@click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE...]")
+@click.argument("files", nargs=-1, type=PATH, metavar="[FILE...]")
 @common_options
 def check(files: Tuple[Path, ...], as_json: bool) -> None:
     """Check profiles and settings files; without FILE, your own and what comes of it."""

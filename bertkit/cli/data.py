@@ -9,7 +9,8 @@ from typing import Optional
 import click
 
 from bertkit.cli import data_downloads, data_pack, data_wiki
-from bertkit.cli.common import Group, common_options, data_option, print_json
+from bertkit.cli.common import Group, common_options, print_json
+from bertkit.cli.options import PATH, SEED, WORKERS, data_option, dry_run_option, shards_option
 from bertkit.cli.stages import as_rows, print_stages, print_table, size, told
 
 _DATA = data_option()
@@ -33,16 +34,10 @@ for _each in (
 
 @command.command()
 @_DATA
-@click.option(
-    "--shards",
-    type=click.IntRange(8, 16),
-    default=8,
-    show_default=True,
-    help="Files of training records of each length, and as many of test records.",
-)
-@click.option("--seed", type=int, default=12345, show_default=True, help="Decides all chance.")
-@click.option("--workers", type=click.IntRange(1), help="Processes; default: one a core.")
-@click.option("--dry-run", is_flag=True, help="Say what would be made; change nothing.")
+@shards_option(8, 8, 16)
+@SEED
+@WORKERS
+@dry_run_option("Say what would be made")
 @common_options
 def sample(
     root: Path, shards: int, seed: int, workers: Optional[int], dry_run: bool, as_json: bool
@@ -90,12 +85,13 @@ def status(root: Path, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
+@click.argument("directory", type=PATH, metavar="DIR")
 @click.option(
     "--source",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="IN_DIR",
-    help="The records that packs were made of; default: what the manifest says of them.",
+    show_default="what the manifest says",
+    help="The records that packs were made of.",
 )
 @common_options
 def verify(directory: Path, source: Optional[Path], as_json: bool) -> None:

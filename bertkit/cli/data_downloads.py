@@ -4,49 +4,41 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Union
 
 import click
 
-from bertkit.cli.common import common_options, data_option, print_json
+from bertkit.cli.common import common_options, print_json
+from bertkit.cli.options import Decorator, data_option, dry_run_option, together
 
 if TYPE_CHECKING:
     from bertkit.data.published.prepare import Asked, Prepared
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
 
-
-def download_options(function: _Function) -> _Function:
-    """What all commands that fetch have: where to, where from, how long to wait."""
-    for option in reversed(
-        (
-            data_option(),
-            click.option(
-                "--from", "given", metavar="DIR|URL", envvar="BERTKIT_MIRROR",
-                help="Where the files are already, or a mirror of your own [BERTKIT_MIRROR]; "
-                "default: the addresses that the publishers name.",
-            ),
-            click.option(
-                "--attempts", type=click.IntRange(1, 100), default=6, show_default=True,
-                help="At one address, one after another without getting on.",
-            ),
-            click.option(
-                "--timeout", type=click.FloatRange(0.1, 3600), default=60, show_default=True,
-                metavar="SECONDS", help="How long a server may be silent.",
-            ),
-            click.option(
-                "--dry-run", is_flag=True, help="Say what would be fetched; change nothing."
-            ),
-        )
-    ):  # fmt: skip
-        function = option(function)
-    return function
+def fetching(source: Union[str, bool] = "the addresses that the publishers name") -> Decorator:
+    """What all commands that fetch have: where to, where from (*source* unless said), how long."""
+    return together(
+        data_option(),
+        click.option(
+            "--from", "given", metavar="DIR|URL", envvar="BERTKIT_MIRROR", show_envvar=True,
+            show_default=source, help="Where the files are already, or a mirror of your own.",
+        ),
+        click.option(
+            "--attempts", type=click.IntRange(1, 100), default=6, show_default=True, metavar="N",
+            help="At one address, one after another without getting on.",
+        ),
+        click.option(
+            "--timeout", type=click.FloatRange(0.1, 3600), default=60, show_default=True,
+            metavar="SECONDS", help="How long a server may be silent.",
+        ),
+        dry_run_option("Say what would be fetched"),
+    )  # fmt: skip
 
 
 def asked_for(
     root: Path, given: Optional[str], attempts: int, timeout: float, dry_run: bool
 ) -> Asked:
-    """The options of ``download_options`` as one object."""
+    """The options of ``fetching`` as one object."""
     from bertkit.data.download import Patience
     from bertkit.data.published.prepare import Asked
 
@@ -55,7 +47,7 @@ def asked_for(
 
 
 @click.command()
-@download_options
+@fetching()
 @common_options
 def mrpc(as_json: bool, **options: Any) -> None:
     """Have the paraphrase corpus MRPC, split as GLUE does."""
@@ -65,7 +57,7 @@ def mrpc(as_json: bool, **options: Any) -> None:
 
 
 @click.command()
-@download_options
+@fetching()
 @common_options
 def squad(as_json: bool, **options: Any) -> None:
     """Have the questions of SQuAD 1.1."""
@@ -79,7 +71,7 @@ def squad(as_json: bool, **options: Any) -> None:
     "--model", type=click.Choice(["large", "base"]), default="large", show_default=True,
     help="BERT Large with whole-word masking, or BERT Base; both uncased.",
 )  # fmt: skip
-@download_options
+@fetching()
 @common_options
 def pretrained(model: str, as_json: bool, **options: Any) -> None:
     """Have a pretrained model of Google's to start fine-tuning from."""
@@ -95,12 +87,13 @@ def pretrained(model: str, as_json: bool, **options: Any) -> None:
 
 
 @click.command()
-@download_options
+@fetching(source=False)
 @common_options
 def books(as_json: bool, **options: Any) -> None:
-    """Take books of your own (--from: text files, or an archive of them) as upstream's BookCorpus.
+    """Take books of your own in the place of upstream's BookCorpus.
 
-    Optional: BookCorpus itself is not published any more.
+    --from names text files, or an archive of them. BookCorpus itself is not published any more,
+    and nothing needs it.
     """
     from bertkit.data.published.books import have_books
 

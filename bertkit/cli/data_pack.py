@@ -4,96 +4,70 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Any, Callable, Dict, TypeVar
+from typing import Any, Dict
 
 import click
 from click.core import ParameterSource
 
-from bertkit.cli.common import common_options, data_option, print_json
+from bertkit.cli.common import common_options, print_json
+from bertkit.cli.options import (
+    PATH,
+    SEED,
+    WORKERS,
+    data_option,
+    dry_run_option,
+    engine_option,
+    together,
+)
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
-_PATH = click.Path(path_type=Path)
 _LENGTH = click.IntRange(1, 2048)
 
 
-def _places(function: _Function) -> _Function:
-    for option in reversed(
-        (
-            click.argument("source", type=_PATH, metavar="[IN_DIR]", required=False),
-            click.option(
-                "--output", type=_PATH, metavar="OUT_DIR",
-                help="Where the packs of IN_DIR go; upstream's metadata goes beside it.",
-            ),
-            data_option(
-                required=False,
-                help="A data directory: instead of IN_DIR and OUT_DIR, its training records and "
-                "their place below tfrecord_packed; with --phase or --seq-length.",
-            ),
-            click.option(
-                "--phase", type=click.IntRange(1, 2), help="Of --data: 1 is 128 tokens, 2 is 512."
-            ),
-            click.option("--seq-length", type=_LENGTH, help="Of --data."),
-            click.option("--corpus", help="Of --data, where it has several."),
-        )
-    ):  # fmt: skip
-        function = option(function)
-    return function
-
-
-def _settings(function: _Function) -> _Function:
-    for option in reversed(
-        (
-            click.option(
-                "--max-seq-length", type=_LENGTH, metavar="L",
-                help="Tokens in a record and in a pack; default: as the first record has it.",
-            ),
-            click.option(
-                "--max-predictions-per-seq", type=_LENGTH, metavar="M",
-                help="Predictions in a record; default: as the first record has it.",
-            ),
-            click.option(
-                "--ranks", type=click.IntRange(1), default=8, show_default=True,
-                help="The number of files is a multiple of it.",
-            ),
-            click.option(
-                "--seed", type=click.IntRange(0), default=12345, show_default=True,
-                help="Decides all chance.",
-            ),
-            click.option(
-                "--window", type=click.IntRange(128, 1_000_000), default=50_000,
-                show_default=True,
-                help="Sequences that are packed together; memory grows with it.",
-            ),
-            click.option(
-                "--workers", type=click.IntRange(1), help="Processes; default: one a core."
-            ),
-        )
-    ):  # fmt: skip
-        function = option(function)
-    return function
+_places = together(
+    click.argument("source", type=PATH, metavar="[IN_DIR]", required=False),
+    click.option(
+        "--output", type=PATH, metavar="OUT_DIR",
+        help="Where the packs of IN_DIR go; upstream's metadata goes beside it.",
+    ),
+    data_option(
+        required=False,
+        help="A data directory: instead of IN_DIR and OUT_DIR, its training records and their "
+        "place below tfrecord_packed; with --phase or --seq-length.",
+    ),
+    click.option(
+        "--phase", type=click.IntRange(1, 2), metavar="1|2",
+        help="Of --data: 1 is 128 tokens, 2 is 512.",
+    ),
+    click.option("--seq-length", type=_LENGTH, metavar="L", help="Of --data: tokens in a record."),
+    click.option("--corpus", metavar="NAME", help="Of --data, where it has several."),
+)  # fmt: skip
+_settings = together(
+    click.option(
+        "--max-seq-length", type=_LENGTH, metavar="L", show_default="as the first record has it",
+        help="Tokens in a record and in a pack.",
+    ),
+    click.option(
+        "--max-predictions-per-seq", type=_LENGTH, metavar="M",
+        show_default="as the first record has it", help="Predictions in a record.",
+    ),
+    click.option(
+        "--ranks", type=click.IntRange(1), default=8, show_default=True, metavar="N",
+        help="The number of files is a multiple of it.",
+    ),
+    SEED,
+    click.option(
+        "--window", type=click.IntRange(128, 1_000_000), default=50_000, show_default=True,
+        metavar="N", help="Sequences that are packed together; memory grows with it.",
+    ),
+    WORKERS,
+)  # fmt: skip
 
 
 @click.command()
 @_places
 @_settings
-@click.option(
-    "--engine",
-    type=click.Choice(["native", "upstream"]),
-    default="native",
-    show_default=True,
-    help="Who packs: bertkit, or the script of a checkout.",
-)
-@click.option(
-    "--repo",
-    type=_PATH,
-    envvar="BERTKIT_REPO",
-    default=Path("Model-References"),
-    show_default=True,
-    metavar="DIR",
-    help="The checkout, for --engine upstream. [BERTKIT_REPO]",
-)
-@click.option("--dry-run", is_flag=True, help="Read, plan, say what would come; change nothing.")
+@engine_option("packs")
+@dry_run_option("Read, plan, say what would come")
 @common_options
 def pack(as_json: bool, dry_run: bool, engine: str, repo: Path, **options: Any) -> None:
     """Pack the training records of IN_DIR: up to three sequences in one record.

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence
 import click
 
 from bertkit.cli.common import common_options, print_json
-from bertkit.cli.data_downloads import asked_for, download_options
+from bertkit.cli.data_downloads import asked_for, fetching
+from bertkit.cli.options import PATH, SEED, WORKERS, engine_option, shards_option
 from bertkit.cli.stages import as_rows, print_stages
 
 if TYPE_CHECKING:
@@ -23,100 +24,52 @@ STAGES = ("download", "extract", "format", "shard", "records")
 
 @click.command()
 @click.option(
-    "--wiki",
-    "name",
-    default="enwiki",
-    show_default=True,
+    "--wiki", "name", default="enwiki", show_default=True, metavar="NAME",
     help="Which; simplewiki is small, to try things.",
-)
+)  # fmt: skip
 @click.option(
-    "--dump-date",
-    "date",
-    metavar="YYYYMMDD",
-    help="Default: the dump that is there, else the newest complete one.",
-)
+    "--dump-date", "date", metavar="YYYYMMDD",
+    show_default="the one that is there, else the newest complete one", help="Which dump.",
+)  # fmt: skip
 @click.option(
-    "--dump",
-    "file",
-    type=click.Path(path_type=Path),
-    metavar="FILE.bz2",
+    "--dump", "file", type=PATH, metavar="FILE.bz2",
     help="A dump of your own instead; its -index.txt.bz2 beside it is used.",
-)
+)  # fmt: skip
 @click.option(
-    "--start-at",
-    "start",
-    type=click.Choice(STAGES[1:]),
-    default=STAGES[1],
-    show_default=True,
+    "--start-at", "start", type=click.Choice(STAGES[1:]), default=STAGES[1], show_default=True,
     help="A later stage goes on from text that lies in DIR, made by either engine.",
-)
+)  # fmt: skip
 @click.option(
-    "--until",
-    type=click.Choice(STAGES),
-    default=STAGES[-1],
-    show_default=True,
+    "--until", type=click.Choice(STAGES), default=STAGES[-1], show_default=True,
     help="The last stage to carry out.",
-)
+)  # fmt: skip
+@shards_option(256, 1, 4096)
 @click.option(
-    "--shards",
-    type=click.IntRange(1, 4096),
-    default=256,
-    show_default=True,
-    help="Files of training records of each length, and as many of test records.",
-)
+    "--test-fraction", type=click.FloatRange(0.001, 0.5), default=0.1, show_default=True,
+    metavar="F", help="Of the text, held out for evaluation.",
+)  # fmt: skip
 @click.option(
-    "--test-fraction",
-    type=click.FloatRange(0.001, 0.5),
-    default=0.1,
-    show_default=True,
-    help="Of the text, held out for evaluation.",
-)
-@click.option(
-    "--dupe-factor",
-    type=click.IntRange(1, 100),
-    default=5,
-    show_default=True,
+    "--dupe-factor", type=click.IntRange(1, 100), default=5, show_default=True, metavar="N",
     help="How often each article is gone through, each time masked anew.",
-)
-@click.option("--seed", type=int, default=12345, show_default=True, help="Decides all chance.")
+)  # fmt: skip
+@SEED
 @click.option("--cased", is_flag=True, help="The vocabulary is cased; give it with --vocab.")
 @click.option("--whole-word-masking", is_flag=True, help="Mask all pieces of a word or none.")
 @click.option(
-    "--vocab",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Default: the data directory's vocab/uncased/vocab.txt.",
-)
+    "--vocab", type=PATH, metavar="FILE",
+    show_default="the data directory's vocab/uncased/vocab.txt", help="One word piece a line.",
+)  # fmt: skip
+@engine_option("does the stages")
+@WORKERS
 @click.option(
-    "--engine",
-    type=click.Choice(["native", "upstream"]),
-    default="native",
-    show_default=True,
-    help="Who does the stages: bertkit, or the scripts of a checkout.",
-)
+    "--share", metavar="I/N", show_default="by Open MPI's rank, or the pod's index",
+    help="Do share I, from 0, of N.",
+)  # fmt: skip
 @click.option(
-    "--repo",
-    type=click.Path(path_type=Path),
-    envvar="BERTKIT_REPO",
-    default=Path("Model-References"),
-    show_default=True,
-    help="The checkout, for --engine upstream. [BERTKIT_REPO]",
-)
-@click.option("--workers", type=click.IntRange(1), help="Processes; default: one a core.")
-@click.option(
-    "--share",
-    metavar="I/N",
-    help="Do share I, from 0, of N; default: by Open MPI's rank, or the pod's index.",
-)
-@click.option(
-    "--wait",
-    type=click.FloatRange(0, min_open=True),
-    default=600.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait for another share that gives no sign of life.",
-)
-@download_options
+    "--wait", type=click.FloatRange(0, min_open=True), default=600.0, show_default=True,
+    metavar="SECONDS", help="How long to wait for another share that gives no sign of life.",
+)  # fmt: skip
+@fetching()
 @common_options
 def wiki(
     name: str, date: Optional[str], file: Optional[Path], start: str, until: str, shards: int,

@@ -10,26 +10,26 @@ from typing import Optional
 import click
 
 from bertkit.cli.common import common_options, print_json
+from bertkit.cli.options import PATH, dry_run_option
 
 log = logging.getLogger("bertkit")
 
 
 @click.command()
 @click.option(
-    "--dir",
-    "directory",
-    type=click.Path(path_type=Path),
-    default=Path("demo"),
-    show_default=True,
+    "--dir", "directory", type=PATH, metavar="DIR", default=Path("demo"), show_default=True,
     help="Where the demo keeps its checkout, data and results.",
-)
+)  # fmt: skip
 @click.option(
-    "--upstream",
-    metavar="URL|standin",
-    help="Default: the configured upstream, else GitHub; the stand-in if that cannot be reached.",
-)
-@click.option("--cards", type=click.IntRange(1, 8), default=2, show_default=True, help="CPU ranks.")
-@click.option("--dry-run", is_flag=True, help="Print the commands; run nothing.")
+    "--upstream", metavar="URL|standin",
+    show_default="as for prepare-repo; the stand-in if that cannot be reached",
+    help="Where the repository is.",
+)  # fmt: skip
+@click.option(
+    "--cards", type=click.IntRange(1, 8), default=2, show_default=True, metavar="N",
+    help="CPU ranks.",
+)  # fmt: skip
+@dry_run_option("Print the commands")
 @common_options
 def command(
     directory: Path, upstream: Optional[str], cards: int, dry_run: bool, as_json: bool

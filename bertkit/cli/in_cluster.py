@@ -125,8 +125,8 @@ def _taken(parameter: click.Parameter, places: Mapping[str, str]) -> click.Param
     place = next((places[each] for each in taken.opts if each in places), None)
     if place is not None and isinstance(taken, click.Option):
         taken.required = False  # the settings know it
-        taken.show_default = False
-        taken.help = f"{place}, as the pod sees it [default: the site's]."
+        taken.show_default = "the site's"
+        taken.help = f"{place}, as the pod sees it."
     return taken
 
 

@@ -9,6 +9,7 @@ import click
 
 from bertkit.cli.cluster_options import in_cluster
 from bertkit.cli.common import common_options, print_json
+from bertkit.cli.options import PATH
 from bertkit.kube.cluster import Cluster
 
 
@@ -26,7 +27,7 @@ from bertkit.kube.cluster import Cluster
 @click.option("--follow", "-f", is_flag=True, help="Go on until the container ends.")
 @click.option(
     "--save",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="DIR",
     help="Write all pods' logs below DIR instead of printing one.",
 )

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import functools
-import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Callable, List, Optional, Tuple, TypeVar
+from typing import Any, Callable, Optional, Tuple
 
 import click
+from click.core import ParameterSource
 
 from bertkit.cli.common import Group, common_options, print_json
-
-_Function = TypeVar("_Function", bound=Callable[..., Any])
+from bertkit.cli.options import ONLY, PATH, RELEASE, dry_run_option, patches_of, repo_option
 
 
 @click.group("patches", cls=Group)
@@ -20,27 +19,18 @@ def command() -> None:
     """List, check, apply and undo the patches of a checkout."""
 
 
-def _tree_options(function: _Function) -> _Function:
-    """Add ``--repo`` and ``--release``, passed on as ``tree`` and ``release``."""
+def _tree_options(function: Callable[..., Any]) -> Any:
+    """Add ``--repo`` and ``--release``, passed on as one ``checkout``."""
 
-    @click.option(
-        "--repo",
-        type=click.Path(path_type=Path),
-        help="The checkout; default $BERTKIT_REPO, else ./Model-References.",
-    )
-    @click.option("--release", metavar="X.Y.Z", help="What the checkout is, where no lock says it.")
+    @repo_option()
+    @RELEASE
     @functools.wraps(function)
-    def wrapper(*args: Any, repo: Optional[Path], release: Optional[str], **options: Any) -> Any:
+    def wrapper(*args: Any, repo: Path, release: Optional[str], **options: Any) -> Any:
         from bertkit.patching.checkout import opened
 
-        tree = repo or Path(os.environ.get("BERTKIT_REPO") or "Model-References")
-        return function(*args, checkout=opened(tree, release), **options)
+        return function(*args, checkout=opened(repo, release), **options)
 
-    return wrapper  # type: ignore[return-value]
-
-
-_only = click.option("--only", metavar="PATCH,..", help="These patches only.")
-_dry_run = click.option("--dry-run", is_flag=True, help="Work it out, and write nothing.")
+    return wrapper
 
 
 @command.command("list")
@@ -87,17 +77,18 @@ def status_command(checkout: Any, as_json: bool) -> None:
 @click.option("--all-releases", is_flag=True, help="Every release of the catalogue instead.")
 @click.option(
     "--mirror",
-    type=click.Path(path_type=Path),
+    type=PATH,
+    metavar="DIR",
     help="With --all-releases: a local clone of upstream, to try the diffs on its real contents.",
 )
-@click.option("--repo", type=click.Path(path_type=Path), help="The checkout, as for apply.")
-@click.option("--release", metavar="X.Y.Z", help="What the checkout is, where no lock says it.")
-@_only
+@repo_option()
+@RELEASE
+@ONLY
 @common_options
 def check_command(
     all_releases: bool,
     mirror: Optional[Path],
-    repo: Optional[Path],
+    repo: Path,
     release: Optional[str],
     only: Optional[str],
     as_json: bool,
@@ -109,7 +100,8 @@ def check_command(
     from bertkit.errors import UsageProblem
 
     if all_releases:
-        if repo or release or only:
+        named = click.get_current_context().get_parameter_source("repo")
+        if named is ParameterSource.COMMANDLINE or release or only:
             raise UsageProblem("--all-releases needs no checkout and takes no choice of patches")
         return _check_all(mirror, as_json)
     if mirror is not None:
@@ -117,9 +109,9 @@ def check_command(
     from bertkit.patching import apply_series, load_series
     from bertkit.patching.checkout import opened
 
-    checkout = opened(repo or Path(os.environ.get("BERTKIT_REPO") or "Model-References"), release)
+    checkout = opened(repo, release)
     carried = apply_series(
-        checkout.tree, checkout.release, load_series(), only=_names(only), dry_run=True
+        checkout.tree, checkout.release, load_series(), only=patches_of(only), dry_run=True
     )
     _print_patches("the checkout carries or can take", carried, as_json)
     return None
@@ -127,15 +119,15 @@ def check_command(
 
 @command.command("apply")
 @_tree_options
-@_only
-@_dry_run
+@ONLY
+@dry_run_option()
 @common_options
 def apply_command(checkout: Any, only: Optional[str], dry_run: bool, as_json: bool) -> None:
     """Apply the series, or the patches named by --only; all of them or none."""
     from bertkit.patching import apply_series, load_series
 
     carried = apply_series(
-        checkout.tree, checkout.release, load_series(), only=_names(only), dry_run=dry_run
+        checkout.tree, checkout.release, load_series(), only=patches_of(only), dry_run=dry_run
     )
     verb = "would carry" if dry_run else "carries"
     _print_patches(f"{checkout.tree} {verb}", carried, as_json)
@@ -143,26 +135,26 @@ def apply_command(checkout: Any, only: Optional[str], dry_run: bool, as_json: bo
 
 @command.command("unapply")
 @_tree_options
-@_only
-@_dry_run
+@ONLY
+@dry_run_option()
 @common_options
 def unapply_command(checkout: Any, only: Optional[str], dry_run: bool, as_json: bool) -> None:
     """Take patches out again, where the checkout is what its lock says."""
     from bertkit.patching import load_series, unapply_series
 
-    undone = unapply_series(checkout.tree, load_series(), only=_names(only), dry_run=dry_run)
+    undone = unapply_series(checkout.tree, load_series(), only=patches_of(only), dry_run=dry_run)
     _print_patches("would be undone" if dry_run else "undone", undone, as_json)
 
 
 @command.command("diff")
 @_tree_options
-@_only
+@ONLY
 @common_options
 def diff_command(checkout: Any, only: Optional[str], as_json: bool) -> None:
     """Print the diffs that a checkout carries, or that `apply` would apply."""
     from bertkit.patching import diff_series, load_series
 
-    text = diff_series(checkout.tree, checkout.release, load_series(), only=_names(only))
+    text = diff_series(checkout.tree, checkout.release, load_series(), only=patches_of(only))
     if as_json:
         print_json({"release": checkout.release, "diff": text})
     else:
@@ -171,24 +163,18 @@ def diff_command(checkout: Any, only: Optional[str], as_json: bool) -> None:
 
 @command.command("refresh")
 @click.option(
-    "--onto",
-    required=True,
-    metavar="X.Y.Z|standin",
-    help="The release to carry the patches to.",
+    "--onto", required=True, metavar="X.Y.Z|standin", help="The release to carry the patches to."
 )
 @click.option(
-    "--mirror",
-    type=click.Path(path_type=Path),
+    "--mirror", type=PATH, metavar="DIR",
     help="A local clone of upstream that has that release (not needed for the stand-in).",
-)
+)  # fmt: skip
 @click.option(
-    "--patches",
-    "directory",
-    type=click.Path(path_type=Path),
-    help="The folder of patches to write to; default bertkit's own.",
-)
-@_only
-@_dry_run
+    "--patches", "directory", type=PATH, metavar="DIR", show_default="bertkit's own",
+    help="The folder of patches to write to.",
+)  # fmt: skip
+@ONLY
+@dry_run_option()
 @common_options
 def refresh_command(
     onto: str,
@@ -205,7 +191,7 @@ def refresh_command(
     from bertkit.patching import load_series
     from bertkit.patching.refresh import refresh
 
-    made = refresh(load_series(directory), onto, mirror, only=_names(only), dry_run=dry_run)
+    made = refresh(load_series(directory), onto, mirror, only=patches_of(only), dry_run=dry_run)
     if as_json:
         print_json([asdict(each) for each in made])
         return
@@ -248,7 +234,3 @@ def _print_patches(heading: str, patches: Tuple[Any, ...], as_json: bool) -> Non
         click.echo(f"  {patch.id}")
         for file in patch.files:
             click.echo(f"    {file.pre[:12]} -> {file.post[:12]}  {file.path}")
-
-
-def _names(only: Optional[str]) -> Optional[List[str]]:
-    return None if only is None else [name.strip() for name in only.split(",") if name.strip()]

@@ -9,32 +9,32 @@ from typing import Optional
 import click
 
 from bertkit.cli.common import common_options, print_json
+from bertkit.cli.options import ONLY, PATH, dry_run_option, patches_of
 
 
 @click.command("prepare-repo")
-@click.option("--synapse-version", metavar="X.Y.Z", help="The release; default: what is detected.")
 @click.option(
-    "--dest",
-    type=click.Path(path_type=Path),
-    help="Where to put it; default $BERTKIT_REPO, else ./Model-References.",
+    "--synapse-version", metavar="X.Y.Z", show_default="what is detected", help="The release."
 )
 @click.option(
-    "--upstream",
-    metavar="URL|standin",
-    help="https:// or file:// URL, a path, or the built-in stand-in; default $BERTKIT_UPSTREAM, "
-    "else git config bertkit.upstream, else GitHub.",
-)
+    "--dest", type=PATH, envvar="BERTKIT_REPO", show_envvar=True, metavar="DIR",
+    default=Path("Model-References"), show_default=True, help="Where to put it.",
+)  # fmt: skip
 @click.option(
-    "--working-dir",
-    type=click.Path(path_type=Path),
+    "--upstream", metavar="URL|standin",
+    show_default="BERTKIT_UPSTREAM, else git config bertkit.upstream, else GitHub",
+    help="https:// or file:// URL, a path, or the built-in stand-in.",
+)  # fmt: skip
+@click.option(
+    "--working-dir", type=PATH, metavar="DIR",
     help="What upstream's data scripts get as BERT_PREP_WORKING_DIR.",
-)
-@click.option("--only", metavar="PATCH,..", help="Apply these patches only.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
+)  # fmt: skip
+@ONLY
+@dry_run_option()
 @common_options
 def command(
     synapse_version: Optional[str],
-    dest: Optional[Path],
+    dest: Path,
     upstream: Optional[str],
     working_dir: Optional[Path],
     only: Optional[str],
@@ -53,7 +53,7 @@ def command(
         destination=dest,
         upstream=upstream,
         working_dir=working_dir,
-        only=None if only is None else [name.strip() for name in only.split(",") if name.strip()],
+        only=patches_of(only),
         dry_run=dry_run,
     )
     if as_json:

@@ -10,6 +10,7 @@ from typing import Any, List, Mapping, Optional
 import click
 
 from bertkit.cli.common import common_options
+from bertkit.cli.options import PATH, dry_run_option
 
 log = logging.getLogger("bertkit")
 
@@ -20,14 +21,13 @@ _NOT_KEPT = {"output", "resume", "dry_run", "init_checkpoint"}
 
 
 @click.command()
-@click.argument("run", metavar="RUN.json|OUTPUT_DIRECTORY", type=click.Path(path_type=Path))
+@click.argument("run", metavar="RUN.json|OUTPUT_DIRECTORY", type=PATH)
 @click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    help="Where it writes [default: the old place's name with -rerun-N].",
-)
+    "--output", type=PATH, metavar="DIR", show_default="the old place's name with -rerun-N",
+    help="Where it writes.",
+)  # fmt: skip
 @click.option("--accept-changes", is_flag=True, help="Run although something is different.")
-@click.option("--dry-run", is_flag=True, help="Print the plan and the differences; start nothing.")
+@dry_run_option("Print the plan and the differences")
 @common_options
 def command(
     run: Path, output: Optional[Path], accept_changes: bool, dry_run: bool, as_json: bool

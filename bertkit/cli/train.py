@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Optional, Tuple
 
 import click
 
 from bertkit.cli.common import common_options, print_json
+from bertkit.cli.options import PATH, dry_run_option, repo_option
 
 if TYPE_CHECKING:
     from bertkit.launch.plan import Request
@@ -20,137 +21,90 @@ _JOBS = {"1": "phase1", "2": "phase2", "mrpc": "mrpc", "squad": "squad"}
 @click.option("--phase", type=click.Choice(["1", "2"]), help="Pre-training: phase 1 or 2.")
 @click.option("--task", type=click.Choice(["mrpc", "squad"]), help="Fine-tuning: which task.")
 @click.option(
-    "--cards",
-    type=click.IntRange(1, 8),
-    default=1,
-    show_default=True,
+    "--cards", type=click.IntRange(1, 8), default=1, show_default=True, metavar="N",
     help="Ranks on each node, one card each.",
-)
+)  # fmt: skip
 @click.option(
-    "--nodes",
-    type=click.IntRange(1, 1024),
-    help="How many nodes [default: all of the hostfile or the MPIJob; else this machine].",
-)
+    "--nodes", type=click.IntRange(1, 1024), metavar="M",
+    show_default="all of the hostfile or the MPIJob; else this machine", help="How many nodes.",
+)  # fmt: skip
 @click.option(
-    "--hostfile",
-    type=click.Path(path_type=Path),
+    "--hostfile", type=PATH, metavar="FILE",
     help="The nodes, one a line: NAME slots=N. An MPIJob brings its own.",
-)
+)  # fmt: skip
 @click.option(
-    "--device",
-    type=click.Choice(["auto", "hpu", "cpu"]),
-    default="auto",
-    show_default=True,
+    "--device", type=click.Choice(["auto", "hpu", "cpu"]), default="auto", show_default=True,
     help="auto: the Gaudi if there is one.",
-)
+)  # fmt: skip
 @click.option(
-    "--model",
-    type=click.Choice(["large", "base", "tiny"]),
-    default="large",
-    show_default=True,
+    "--model", type=click.Choice(["large", "base", "tiny"]), default="large", show_default=True,
     help="tiny is for trying everything on a CPU.",
-)
+)  # fmt: skip
+@repo_option()
 @click.option(
-    "--repo",
-    type=click.Path(path_type=Path),
-    envvar="BERTKIT_REPO",
-    default=Path("Model-References"),
-    show_default=True,
-    help="The checkout that prepare-repo made. [BERTKIT_REPO]",
-)
+    "--data", type=PATH, envvar="BERTKIT_DATA", show_envvar=True, metavar="DIR",
+    default=Path("data"), show_default=True, help="The data directory.",
+)  # fmt: skip
 @click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    envvar="BERTKIT_DATA",
-    default=Path("data"),
-    show_default=True,
-    help="The data directory. [BERTKIT_DATA]",
-)
+    "--output", type=PATH, metavar="DIR", show_default="$BERTKIT_OUTPUT/JOB, else results/JOB",
+    help="Where this run writes.",
+)  # fmt: skip
 @click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    help="Where this run writes [default: $BERTKIT_OUTPUT/JOB, else results/JOB].",
-)
-@click.option(
-    "--init-checkpoint",
-    default="auto",
-    show_default=True,
-    metavar="PREFIX|auto|pretrained|none",
+    "--init-checkpoint", default="auto", show_default=True, metavar="PREFIX|auto|pretrained|none",
     help="auto: the newest whole one of the job before, else for fine-tuning the pretrained model.",
+)  # fmt: skip
+@click.option(
+    "--corpus", metavar="NAME", show_default="those that are there", help="Which records."
 )
-@click.option("--corpus", metavar="NAME", help="Which records [default: those that are there].")
 @click.option("--packed", is_flag=True, help="Pre-train on packed records.")
 @click.option("--eval", "evaluate", is_flag=True, help="Evaluate after pre-training.")
-@click.option("--steps", type=click.IntRange(min=1), help="How many, instead of the recipe's.")
-@click.option("--batch", type=click.IntRange(min=1), help="Sequences of a card and pass.")
-@click.option("--global-batch", type=click.IntRange(min=1), help="Sequences of all cards and step.")
+@click.option(
+    "--steps", type=click.IntRange(1), metavar="N", show_default="the recipe's", help="How many."
+)
+@click.option(
+    "--batch", type=click.IntRange(1), metavar="N", show_default="the recipe's",
+    help="Sequences of a card and pass.",
+)  # fmt: skip
+@click.option(
+    "--global-batch", type=click.IntRange(1), metavar="N", show_default="the recipe's",
+    help="Sequences of all cards and step.",
+)  # fmt: skip
 @click.option("--profile", metavar="FIRST,LAST", help="Trace these passes, counted from 1.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the output directory.")
 @click.option(
-    "--stall-timeout",
-    type=click.FloatRange(min=0),
-    default=1800,
-    show_default=True,
-    metavar="SECONDS",
-    help="End a run without a step for so long; 0: never.",
-)
+    "--stall-timeout", type=click.FloatRange(0), default=1800, show_default=True,
+    metavar="SECONDS", help="End a run without a step for so long; 0: never.",
+)  # fmt: skip
 @click.option(
-    "--max-restarts",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    metavar="K",
+    "--max-restarts", type=click.IntRange(0), default=0, show_default=True, metavar="K",
     help="After a failure or a stall, go on from the last checkpoint.",
-)
+)  # fmt: skip
 @click.option(
-    "--wait-for-nodes",
-    type=click.FloatRange(min=0),
-    default=300,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long other nodes get to answer.",
-)
+    "--wait-for-nodes", type=click.FloatRange(0), default=300, show_default=True,
+    metavar="SECONDS", help="How long other nodes get to answer.",
+)  # fmt: skip
 @click.option(
-    "--ssh-port",
-    type=click.IntRange(1, 65535),
-    help="Where the nodes' sshd listens [default: 3022 for Gaudis, else as ssh is set up].",
-)
+    "--ssh-port", type=click.IntRange(1, 65535), metavar="PORT",
+    show_default="3022 for Gaudis, else as ssh is set up", help="Where the nodes' sshd listens.",
+)  # fmt: skip
 @click.option(
-    "--scale-out",
-    type=click.Choice(["gaudi", "host"]),
-    help="Whose network joins Gaudi nodes [default: host if HCCL_OVER_TCP or _OFI is set].",
-)
-@click.option("--dry-run", is_flag=True, help="Print the plan; start nothing, change nothing.")
+    "--scale-out", type=click.Choice(["gaudi", "host"]),
+    show_default="host if HCCL_OVER_TCP or HCCL_OVER_OFI is set",
+    help="Whose network joins Gaudi nodes.",
+)  # fmt: skip
+@dry_run_option("Print the plan")
 @click.argument("flags", nargs=-1, type=click.UNPROCESSED, metavar="[-- UPSTREAM FLAGS]")
 @common_options
 def command(
-    phase: Optional[str],
-    task: Optional[str],
-    cards: int,
-    nodes: Optional[int],
-    hostfile: Optional[Path],
-    device: str,
-    model: str,
-    repo: Path,
-    data: Path,
-    output: Optional[Path],
-    init_checkpoint: str,
-    corpus: Optional[str],
-    packed: bool,
-    evaluate: bool,
-    steps: Optional[int],
-    batch: Optional[int],
-    global_batch: Optional[int],
-    profile: Optional[str],
+    *,
     resume: bool,
+    init_checkpoint: str,
+    wait_for_nodes: float,
     stall_timeout: float,
     max_restarts: int,
-    wait_for_nodes: float,
-    ssh_port: Optional[int],
-    scale_out: Optional[str],
     dry_run: bool,
-    flags: Tuple[str, ...],
     as_json: bool,
+    **_job: Any,
 ) -> None:
     """Run pre-training or fine-tuning on 1 to 8 cards of one node, or of each of several.
 
@@ -165,7 +119,8 @@ def command(
     from bertkit.launch.running.attempts import Supervision
     from bertkit.report import tables
 
-    request = request_of(**click.get_current_context().params)
+    context = click.get_current_context()
+    request = request_of(**context.params)
     plan, lock, trouble = train.plan_and_check(
         request,
         os.environ,
@@ -174,7 +129,6 @@ def command(
         dry_run=dry_run,
         patience=wait_for_nodes,
     )
-    context = click.get_current_context()
     if plan is not None and BEFORE_START in context.meta:
         trouble += context.meta[BEFORE_START](plan, lock)
     if plan is None:

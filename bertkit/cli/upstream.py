@@ -17,7 +17,7 @@ def command() -> None:
 
 @command.command("scan")
 @click.option(
-    "--upstream", metavar="URL", help="The repository; default as for `bertkit prepare-repo`."
+    "--upstream", metavar="URL", show_default="as for prepare-repo", help="The repository."
 )
 @common_options
 def scan_command(upstream: Optional[str], as_json: bool) -> None:

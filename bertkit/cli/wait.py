@@ -10,17 +10,10 @@ import click
 
 from bertkit.cli.cluster_options import in_cluster
 from bertkit.cli.common import common_options, print_json
+from bertkit.cli.options import SAVE
 from bertkit.kube.cluster import Cluster
 
 log = logging.getLogger("bertkit")
-
-SAVE = click.option(
-    "--save",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Keep the logs below DIR [default: bertkit-logs].",
-)
-NO_SAVE = click.option("--no-save", is_flag=True, help="Keep no logs.")
 
 
 @click.command()
@@ -32,7 +25,6 @@ NO_SAVE = click.option("--no-save", is_flag=True, help="Keep no logs.")
     help="Give up after this (exit code 124); the job goes on.",
 )
 @SAVE
-@NO_SAVE
 @in_cluster
 @common_options
 def command(
