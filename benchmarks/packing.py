@@ -90,7 +90,8 @@ def _measure_packers(table: Table, scratch: Path, source: Path, tokens: int) -> 
 
 
 def _measure_memory(table: Table, scratch: Path, source: Path) -> None:
-    """The memory for these records and for more, in windows of which even these fill several."""
+    """The memory for these records and for more, in windows and files of which even these fill
+    several."""
     many = scratch / "many"
     many.mkdir()
     for path in source.iterdir():
@@ -98,7 +99,7 @@ def _measure_memory(table: Table, scratch: Path, source: Path) -> None:
             os.link(path, many / f"{copy}-{path.name}")
     for way, records in (("in small windows", source), (f"and {MORE} times as much", many)):
         output = scratch / "packs" / "training"
-        taken = _native(records, output, "--window", str(SMALL_WINDOW))
+        taken = _native(records, output, "--window", str(SMALL_WINDOW), "--ranks", "2")
         told = json.loads(output.with_name("training_metadata.json").read_text())
         _add_row(table, f"  {way}", [taken], told)
         shutil.rmtree(str(output.parent))
@@ -163,7 +164,7 @@ def _measure_plan(table: Table, lengths: Any, tokens: int) -> None:
             yield Pool(numbers[here], lengths[here], predictions[here])
 
     started = time.monotonic()
-    packs = sum(len(window) for window in plan_packs(windows(), limits))
+    packs = sum(len(each.numbers) for each in plan_packs(windows(), limits, cores()))
     seconds = time.monotonic() - started
     histogram = np.bincount(lengths, minlength=tokens + 1)
     least = int(np.ceil(solve(histogram, tokens).bound - 1e-6))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 import click
 from click.core import ParameterSource
@@ -13,6 +14,7 @@ from bertkit.cli.common import common_options, print_json
 from bertkit.cli.options import (
     PATH,
     SEED,
+    SHARING,
     WORKERS,
     data_option,
     dry_run_option,
@@ -67,26 +69,32 @@ _settings = together(
 @_places
 @_settings
 @engine_option("packs")
+@SHARING
 @dry_run_option("Read, plan, say what would come")
 @common_options
-def pack(as_json: bool, dry_run: bool, engine: str, repo: Path, **options: Any) -> None:
+def pack(
+    as_json: bool, dry_run: bool, engine: str, repo: Path, share: Optional[str], wait: float,
+    **options: Any,
+) -> None:  # fmt: skip
     """Pack the training records of IN_DIR: up to three sequences in one record.
 
     Give IN_DIR and --output, or --data and --phase (or --seq-length).
     """
     from bertkit.data.packing.places import request_for
     from bertkit.data.packing.stage import pack as pack_records
+    from bertkit.data.stages.shares import find_share
 
     by_variable = click.get_current_context().get_parameter_source("root")
     if options["source"] and by_variable is ParameterSource.ENVIRONMENT:
         options["root"] = None  # IN_DIR says more
+    whose = find_share(share, os.environ)
     request = request_for(**options)
     packer = None
     if engine == "upstream":
         from bertkit.data.packing.upstream import UpstreamPacker
 
         packer = UpstreamPacker(repo)
-    done = pack_records(request, packer=packer, dry_run=dry_run)
+    done = pack_records(request, packer=packer, dry_run=dry_run, share=whose, patience=wait)
     next_command = f"bertkit data verify {shlex.quote(str(done.output))}"
     if as_json:
         result: Dict[str, Any] = {

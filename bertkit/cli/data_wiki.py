@@ -11,7 +11,7 @@ import click
 
 from bertkit.cli.common import common_options, print_json
 from bertkit.cli.data_downloads import asked_for, fetching
-from bertkit.cli.options import PATH, SEED, WORKERS, engine_option, shards_option
+from bertkit.cli.options import PATH, SEED, SHARING, WORKERS, engine_option, shards_option
 from bertkit.cli.stages import as_rows, print_stages
 
 if TYPE_CHECKING:
@@ -61,14 +61,7 @@ STAGES = ("download", "extract", "format", "shard", "records")
 )  # fmt: skip
 @engine_option("does the stages")
 @WORKERS
-@click.option(
-    "--share", metavar="I/N", show_default="by Open MPI's rank, or the pod's index",
-    help="Do share I, from 0, of N.",
-)  # fmt: skip
-@click.option(
-    "--wait", type=click.FloatRange(0, min_open=True), default=600.0, show_default=True,
-    metavar="SECONDS", help="How long to wait for another share that gives no sign of life.",
-)  # fmt: skip
+@SHARING
 @fetching()
 @common_options
 def wiki(

@@ -69,6 +69,16 @@ SEED = click.option(
 WORKERS = click.option(
     "--workers", type=click.IntRange(1), metavar="N", show_default="one a core", help="Processes."
 )
+SHARING = together(
+    click.option(
+        "--share", metavar="I/N", show_default="by Open MPI's rank, or the pod's index",
+        help="Do share I, from 0, of N.",
+    ),
+    click.option(
+        "--wait", type=click.FloatRange(0, min_open=True), default=600.0, show_default=True,
+        metavar="SECONDS", help="How long to wait for another share that gives no sign of life.",
+    ),
+)  # fmt: skip
 RELEASE = click.option(
     "--release", metavar="X.Y.Z", help="What the checkout is, where no lock says it."
 )

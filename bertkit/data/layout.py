@@ -60,6 +60,11 @@ class DataLayout:
         return self.root / ".bertkit" / "unfinished"
 
     @property
+    def packing(self) -> Path:
+        """What packing knows of the records, so that it reads them once."""
+        return self.root / ".bertkit" / "packing"
+
+    @property
     def vocab(self) -> Path:
         """The uncased vocabulary."""
         return self.root / "vocab" / "uncased" / "vocab.txt"

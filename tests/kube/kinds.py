@@ -28,6 +28,7 @@ KINDS: Dict[str, Tuple[str, ...]] = {
     "data-wiki-indexed": ("data", "wiki", "--indexed", "4", *_VOYAGER),
     "data-wiki-share": ("data", "wiki", "--share", "1/4", *_VOYAGER),
     "data-pack": ("data", "pack", "--phase", "2", *_VOYAGER),
+    "data-pack-indexed": ("data", "pack", "--phase", "2", "--indexed", "4", *_VOYAGER),
     "squad-8": ("train", "--task", "squad", "--cards", "8", *_VOYAGER),
     "phase2-8-packed": ("train", "--phase", "2", "--cards", "8", "--packed", *_VOYAGER),
     "pretrained": ("pretrained", *_VOYAGER),

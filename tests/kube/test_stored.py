@@ -11,7 +11,10 @@ from .kinds import KINDS
 from .test_manifest import pod_specs
 
 #: what the tests' server is too old for; `bertkit submit` refuses that beforehand
-UNKNOWN_TO_1_20 = {"data-wiki-indexed": [".spec.completionMode: 'Indexed' became None"]}
+UNKNOWN_TO_1_20 = {
+    name: [".spec.completionMode: 'Indexed' became None"]
+    for name in ("data-wiki-indexed", "data-pack-indexed")
+}
 _COLLECTIONS = {"Pod": "/api/v1", "Job": "/apis/batch/v1"}
 
 

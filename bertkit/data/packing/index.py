@@ -6,11 +6,14 @@ That is at most eight bytes a record: where it stands, its tokens and its predic
 from __future__ import annotations
 
 import hashlib
+import json
+from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, Dict, Iterator, List, NamedTuple, Tuple
+from typing import BinaryIO, Callable, Dict, Iterator, List, NamedTuple, Tuple
 
 import numpy as np
 
+from bertkit.data.chance import Draws
 from bertkit.data.packing.planning import Pool
 from bertkit.data.packing.sequences import Limits, Reader, added, sum_of_contents
 from bertkit.data.records.frames import read_frames
@@ -27,7 +30,7 @@ class FileIndex(NamedTuple):
 
     Attributes:
         path: the file.
-        identity: changes if the file is written or replaced.
+        identity: changes if the file is written.
         sha256: of the file, in hex.
         edges: uint32 or uint64 [records + 1]: where each frame begins, and the end of the file.
         lengths: uint8 or uint16 [records]: tokens.
@@ -50,11 +53,18 @@ class Index:
     def __init__(self, files: List[FileIndex], limits: Limits) -> None:
         self.files = files
         self.starts = sums_of_groups(np.array([len(file.lengths) for file in files]))
-        self.histogram = np.zeros(limits.tokens + 1, dtype=np.int64)
+        self._limits = limits
         self.contents = 0
         for file in files:
-            self.histogram += np.bincount(file.lengths, minlength=len(self.histogram))
             self.contents = added(self.contents, file.contents)
+
+    @cached_property
+    def histogram(self) -> Array:
+        """How many records have so many tokens: int64, from 0 to the most that one may have."""
+        counts = np.zeros(self._limits.tokens + 1, dtype=np.int64)
+        for file in self.files:
+            counts += np.bincount(file.lengths, minlength=len(counts))
+        return counts
 
     @property
     def records(self) -> int:
@@ -71,7 +81,12 @@ class Index:
         """The SHA-256 of each file by its name."""
         return {file.path.name: file.sha256 for file in self.files}
 
-    def windows(self, size: int, random: Any) -> Iterator[Pool]:
+    @property
+    def fingerprint(self) -> str:
+        """A sum over all files."""
+        return hashlib.sha256(json.dumps(self.hashes, sort_keys=True).encode("utf-8")).hexdigest()
+
+    def windows(self, size: int, draws: Draws) -> Iterator[Pool]:
         """All records in random order, in windows of about *size*.
 
         Blocks are shuffled over all files, and then the records within a window.
@@ -79,12 +94,12 @@ class Index:
         begins = [np.arange(0, len(file.lengths), BLOCK) for file in self.files]
         owners = np.repeat(np.arange(len(begins)), [len(each) for each in begins])
         blocks = np.column_stack([owners, np.concatenate(begins)])
-        blocks = blocks[random.permutation(len(blocks))]
+        blocks = blocks[draws.order(len(blocks))]
         per_window = max(1, size // BLOCK)
         for begin in range(0, len(blocks), per_window):
             pools = [self._block(*place) for place in blocks[begin : begin + per_window].tolist()]
             window = Pool(*(np.concatenate(parts) for parts in zip(*pools)))
-            yield window.take(random.permutation(len(window.numbers)))
+            yield window.take(draws.order(len(window.numbers)))
 
     def _block(self, number: int, begin: int) -> Pool:
         file = self.files[number]
@@ -117,20 +132,6 @@ class Index:
         for owner in np.flatnonzero(np.diff(bounds)).tolist():
             yield owner, slice(int(bounds[owner]), int(bounds[owner + 1]))
 
-    def require_unchanged(self) -> None:
-        """Raise if a file was written since it was read.
-
-        Raises:
-            BertkitError: one was.
-        """
-        for file in self.files:
-            if _identity(file.path) != file.identity:
-                raise BertkitError(
-                    "the records changed while they were being packed",
-                    where=file.path,
-                    next_step="run the same command again when nothing writes there",
-                )
-
 
 def index_of(paths: List[Path], limits: Limits, workers: int, note: Callable[[int], None]) -> Index:
     """Read and check all records of some files.
@@ -145,23 +146,24 @@ def index_of(paths: List[Path], limits: Limits, workers: int, note: Callable[[in
         DataDamaged: a record is not as it should be, or a file has none.
     """
     files = []
-    for file in in_processes(_IndexOne(limits), paths, workers):
+    for file in in_processes(IndexOne(limits), paths, workers):
         note(len(file.lengths))
         files.append(file)
     return Index(files, limits)
 
 
-class _IndexOne:
+class IndexOne:
     """The work on one file, as one that can be sent to another process."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
 
     def __call__(self, path: Path) -> FileIndex:
+        """Read and check all of it."""
         reader = Reader(self._limits)
         tokens, most = self._limits
         edges, lengths, predictions, contents, end = [], [], [], 0, 0
-        identity = _identity(path)
+        before = identity(path)
         with path.open("rb") as stream:
             hashed = _Hashed(stream)
             for frames in read_frames(hashed, path):  # type: ignore[arg-type]
@@ -176,7 +178,7 @@ class _IndexOne:
                               next_step="remove it and make the records again")  # fmt: skip
         kind = np.uint32 if end < 1 << 32 else np.uint64
         return FileIndex(
-            path, identity, hashed.sha256.hexdigest(),
+            path, before, hashed.sha256.hexdigest(),
             np.concatenate([*edges, [end]]).astype(kind),
             np.concatenate(lengths), np.concatenate(predictions), contents,
         )  # fmt: skip
@@ -195,6 +197,21 @@ class _Hashed:
         return piece
 
 
-def _identity(path: Path) -> Tuple[int, ...]:
+def identity(path: Path) -> Tuple[int, ...]:
+    """What changes if a file is written, and is the same on all machines: size and time."""
     status = path.stat()
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+    return status.st_size, status.st_mtime_ns
+
+
+def require_unchanged(path: Path, before: Tuple[int, ...]) -> None:
+    """Raise if a file was written since its :func:`identity` was asked for.
+
+    Raises:
+        BertkitError: it was, or it is gone.
+    """
+    if not path.exists() or identity(path) != before:
+        raise BertkitError(
+            "the records changed while they were being packed",
+            where=path,
+            next_step="run the same command again when nothing writes there",
+        )

@@ -1,30 +1,27 @@
-"""Who makes packs: bertkit itself, window by window."""
+"""Who makes packs: bertkit itself, file by file."""
 
 from __future__ import annotations
 
-import hashlib
+import os
 import shutil
 from pathlib import Path
-from typing import Any, Dict, Iterator, NamedTuple, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
-import numpy as np
-
+from bertkit.data.layout import DataLayout
 from bertkit.data.packing.index import Index
-from bertkit.data.packing.metadata import Tally, metadata_path
-from bertkit.data.packing.planning import WINDOW, plan_packs
+from bertkit.data.packing.metadata import metadata_path
+from bertkit.data.packing.plan import Plan, Wish, metadata_of
+from bertkit.data.packing.planning import WINDOW
 from bertkit.data.packing.sequences import Limits
-from bertkit.data.packing.strategies import solve
-from bertkit.data.packing.writing import write_packs
-from bertkit.data.records.varints import Array
-from bertkit.data.stages.progress import Progress
-from bertkit.errors import DataDamaged
-from bertkit.files import write_json
-
-#: of a file of packs, about 70 MB at 512 tokens
-_PACKS_PER_FILE = 16_384
+from bertkit.data.packing.writing import files_stage
+from bertkit.data.stages.attendance import Attendance
+from bertkit.data.stages.manifest import Manifest, Stage, carry_out, finished, versions
+from bertkit.data.stages.parts import PartsStage, carry_out_parts, is_done
+from bertkit.data.stages.waiting import Waiting, carry_out_all_parts
+from bertkit.files import sync_directory, write_atomic
 
 #: changes when the same input and settings lead to other bytes
-_RULES = 1
+_RULES = 2
 
 
 class Request(NamedTuple):
@@ -48,6 +45,16 @@ class Request(NamedTuple):
     window: int = WINDOW
     workers: Optional[int] = None
 
+    @property
+    def layout(self) -> DataLayout:
+        """Where the stages' notes and what is unfinished lie."""
+        return DataLayout(self.output.parent)
+
+    @property
+    def place(self) -> Path:
+        """What packing keeps: the index, and the plan and the files until all are there."""
+        return self.layout.packing / self.output.name
+
 
 class Work(NamedTuple):
     """A request whose input is read and checked."""
@@ -56,6 +63,12 @@ class Work(NamedTuple):
     limits: Limits
     records: Index
     workers: int
+    others: Attendance
+
+    @property
+    def wish(self) -> Wish:
+        """What the plan depends on besides the records."""
+        return Wish(self.limits, self.request.ranks, self.request.seed, self.request.window)
 
 
 class Packer:
@@ -71,84 +84,77 @@ class Packer:
 
     def planned(self, work: Work) -> Dict[str, int]:
         """The counts that packing would give."""
-        plan = _Plan(work)
-        progress = Progress("planning packs", plan.least)
-        for packs in plan.windows():
-            progress.more(len(packs))
+        plan = Plan(work.records, work.wish, work.workers)
+        for _ in plan.packs():
+            pass
         return plan.counts()
 
     def write(self, work: Work, tree: Path) -> Dict[str, int]:
         """Write the packs to the directory *tree*, and upstream's metadata beside it.
 
+        This is what the first share does; it waits for the files of the others.
+
         Returns:
             counts of sequences, packs, files, tokens and the least number of packs.
         """
-        plan = _Plan(work)
+        plan, _ = carry_out(self._plan(work), work.request.layout)
+        files = self._files(work, plan)
+        carry_out_all_parts(files, work.request.layout, work.workers, work.others)
         tree.mkdir()
-        scratch = tree.parent / "parts"
-        scratch.mkdir()
-        corpus = work.request.output.resolve().parent.name
-        digits = len(str(plan.files - 1))
-        paths = [tree / f"{corpus}_packed_{n:0{digits}}.tfrecord" for n in range(plan.files)]
-        progress = Progress("writing packs", plan.least)
-        write_packs(
-            work.records, plan.windows(), work.limits, paths, scratch, work.workers, progress.more
+        for part in files.parts:
+            _place(files.outputs[0].directory / part.files[0], tree / part.files[0])
+        sync_directory(tree)
+        metadata = tree.parent / metadata_path(work.request.output).name
+        write_atomic(metadata, metadata_of(work.request.place / "plan"))
+        return plan.counts
+
+    def help_with(self, work: Work, whole: Stage) -> None:
+        """Write the files of a share that is not the first; *whole* is what the first one makes."""
+        stage = self._plan(work)
+        plan = Waiting(stage.name, work.others).until(
+            lambda: finished(stage) or finished(whole), [0], "it makes the plan"
         )
-        progress.end()
-        shutil.rmtree(str(scratch))
-        write_json(
-            tree.parent / metadata_path(work.request.output).name,
-            plan.tally.metadata(work.records.records, work.records.tokens),
+        if plan.stage == whole.name:
+            return
+        files = self._files(work, plan)
+        # Files that are missing may be in their place by now: the manifest is written before.
+        if not is_done(files, work.request.layout, work.others.share) and not finished(whole):
+            carry_out_parts(files, work.request.layout, work.workers, work.others.share)
+
+    def clear(self, request: Request) -> None:
+        """Take away what is not needed when the packs are there."""
+        for name in ("plan", "files"):
+            manifest = DataLayout.manifest(request.place / name)
+            if manifest.exists():
+                manifest.unlink()
+            shutil.rmtree(str(request.place / name), ignore_errors=True)
+
+    def _plan(self, work: Work) -> Stage:
+        request = work.request
+        return Stage(
+            f"plan of {request.output.name}",
+            request.place / "plan",
+            {"records": work.records.fingerprint},
+            {**work.wish._asdict(), **self.settings},
+            lambda tree: Plan(work.records, work.wish, work.workers).write(tree),
+            versions(*self.made_with),
         )
-        return plan.counts()
+
+    def _files(self, work: Work, plan: Manifest) -> PartsStage:
+        request = work.request
+        sources = [file.path for file in work.records.files]
+        corpus = request.output.resolve().parent.name
+        return files_stage(
+            f"files of {request.output.name}", f"{corpus}_packed", request.place, sources,
+            work.wish, plan.counts["files"], f"{plan.fingerprint} {work.records.fingerprint}",
+        )  # fmt: skip
 
 
-def least_packs(work: Work) -> int:
-    """How many packs of three sequences at most are needed whatever one does."""
-    bound = solve(work.records.histogram, work.limits.tokens).bound
-    return max(1, int(np.ceil(bound - 1e-6)))
-
-
-class _Plan:
-    """The plan of this package, counted while it is carried out."""
-
-    def __init__(self, work: Work) -> None:
-        self._work = work
-        tokens = work.limits.tokens
-        self.tally = Tally(tokens)
-        self.least = least_packs(work)
-        ranks = work.request.ranks
-        self.files = ranks * -(-self.least // (ranks * _PACKS_PER_FILE))
-        if self.least < self.files:
-            raise DataDamaged(
-                f"{work.records.records} sequences may be too few for {self.files} files of packs",
-                where=work.request.source,
-                why=f"{self.least} packs can hold them, and every rank needs a file of its own",
-                next_step="give a smaller --ranks, or more records",
-            )
-
-    def windows(self) -> Iterator[Array]:
-        """Packs of the records' numbers, window by window, each in random order."""
-        index, request = self._work.records, self._work.request
-        random = _random(request.seed)
-        for packs in plan_packs(index.windows(request.window, random), self._work.limits):
-            members = np.unique(packs[packs >= 0])
-            lengths = index.lengths(members)[np.searchsorted(members, packs)]
-            self.tally.count(np.where(packs >= 0, lengths, 0))
-            yield packs[random.permutation(len(packs))]
-
-    def counts(self) -> Dict[str, int]:
-        """What was planned."""
-        return {
-            "sequences": self._work.records.records,
-            "packs": self.tally.packs,
-            "least_packs": self.least,
-            "files": self.files,
-            "tokens": self._work.records.tokens,
-        }
-
-
-def _random(seed: int) -> Any:
-    """A generator of numpy's whose numbers are fixed for good, whatever the version."""
-    digest = hashlib.sha256(b"packs\0%d" % seed).digest()
-    return np.random.RandomState(np.frombuffer(digest, dtype="<u4"))
+def _place(file: Path, name: Path) -> None:
+    """Give *file* a second name; it keeps the first, should this be killed before all have one."""
+    try:
+        os.link(str(file), str(name))
+    except OSError:  # a file system without such names
+        shutil.copy2(str(file), str(name))
+        with name.open("rb") as stream:
+            os.fsync(stream.fileno())

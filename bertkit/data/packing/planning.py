@@ -1,19 +1,21 @@
 """Which sequences go into one pack, decided window by window from their lengths alone.
 
 In each window the linear program says how often to use which strategy. What its rounding leaves
-over, and packs with padding as long as they are few, go on to the next window; the last one places
-all.
+over, and packs with padding as long as they are few, wait; windows do not depend on one another, so
+that any number of processes plan them. At the end what waited is planned in the same way, window
+after window, and the last one places all.
 """
 
 from __future__ import annotations
 
-from typing import Iterable, Iterator, List, NamedTuple, Tuple
+from typing import Iterable, Iterator, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
 from bertkit.data.packing.sequences import Limits
 from bertkit.data.packing.strategies import MOST_SEQUENCES, solve, strategies
 from bertkit.data.records.varints import Array
+from bertkit.data.stages.workers import in_processes
 
 #: sequences in one window
 WINDOW = 50_000
@@ -41,29 +43,76 @@ class Pool(NamedTuple):
 
     def joined(self, other: Pool) -> Pool:
         """These and others."""
-        return Pool(*(np.concatenate(parts) for parts in zip(self, other)))
+        return _all_of([self, other])
 
 
-def plan_packs(windows: Iterable[Pool], limits: Limits) -> Iterator[Array]:
-    """Packs of all sequences, window by window.
+def _all_of(pools: Sequence[Pool]) -> Pool:
+    return Pool(*(np.concatenate(parts) for parts in zip(*pools)))
+
+
+_NOBODY = Pool(*(np.zeros(0, dtype=np.int64) for _ in Pool._fields))
+
+
+class Planned(NamedTuple):
+    """Some packs.
+
+    Attributes:
+        numbers: int64 [packs, 3]: of the sequences in a pack, -1 for none.
+        lengths: int64 [packs, 3]: their tokens, 0 for none.
+        late: whether these are made of what waited.
+    """
+
+    numbers: Array
+    lengths: Array
+    late: bool
+
+
+def plan_packs(windows: Iterable[Pool], limits: Limits, workers: int = 1) -> Iterator[Planned]:
+    """Packs of all sequences, window by window; the late ones, of what waited, at the end.
 
     Args:
         windows: the sequences, in windows; each in random order.
         limits: of one sequence; a pack has room for three predictions more.
-
-    Yields:
-        int64 [packs, 3]: numbers of the sequences in a pack, -1 for none.
+        workers: processes; each plans a window.
     """
-    waiting = Pool(*(np.zeros(0, dtype=np.int64) for _ in Pool._fields))
-    for window in windows:
-        pool = waiting.joined(window)
-        packs, placed = _filled(pool, limits.tokens, len(window.numbers) // _WAITING)
-        waiting = pool.take(~placed)
-        if len(packs):
-            yield _named(_split_overfull(packs, pool, limits), pool)
-    if len(waiting.numbers):
-        packs = _all_placed(waiting, limits.tokens)
-        yield _named(_split_overfull(packs, waiting, limits), waiting)
+    waiting = [_NOBODY]
+    size = 0  # of the largest window
+    for packs, left in in_processes(_PlanWindow(limits), windows, workers):
+        size = max(size, int((packs.numbers >= 0).sum()) + len(left.numbers))
+        waiting.append(left)
+        if len(packs.numbers):
+            yield packs
+    pool, left = _all_of(waiting), _NOBODY
+    while len(pool.numbers) > size:
+        here = left.joined(pool.take(slice(size)))
+        pool = pool.take(slice(size, None))
+        packs, left = _window(here, limits, size // _WAITING)
+        yield packs._replace(late=True)
+    pool = left.joined(pool)
+    if len(pool.numbers):
+        packs = _all_placed(pool, limits.tokens)
+        yield _planned(_split_overfull(packs, pool, limits), pool)._replace(late=True)
+
+
+class _PlanWindow:
+    """The work on one window, as one that can be sent to another process."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+
+    def __call__(self, pool: Pool) -> Tuple[Planned, Pool]:
+        return _window(pool, self._limits, len(pool.numbers) // _WAITING)
+
+
+def _window(pool: Pool, limits: Limits, may_wait: int) -> Tuple[Planned, Pool]:
+    packs, placed = _filled(pool, limits.tokens, may_wait)
+    return _planned(_split_overfull(packs, pool, limits), pool), pool.take(~placed)
+
+
+def _planned(packs: Array, pool: Pool) -> Planned:
+    there = packs >= 0
+    numbers = np.where(there, pool.numbers[packs], -1)
+    return Planned(numbers, np.where(there, pool.lengths[packs], 0), late=False)
 
 
 def _filled(pool: Pool, tokens: int, may_wait: int) -> Tuple[Array, Array]:
@@ -170,7 +219,3 @@ def _placed(packs: Array, count: int) -> Array:
     placed = np.zeros(count, dtype=bool)
     placed[packs[packs >= 0]] = True
     return placed
-
-
-def _named(packs: Array, pool: Pool) -> Array:
-    return np.where(packs >= 0, pool.numbers[packs], -1)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from bertkit.data.layout import DataLayout
 from bertkit.data.packing.index import Index, index_of
 from bertkit.data.packing.metadata import metadata_path
+from bertkit.data.packing.noted import index_stage, open_index
 from bertkit.data.packing.packer import Packer, Request, Work
 from bertkit.data.packing.sequences import Limits, shape_of_first
-from bertkit.data.stages.manifest import Stage, carry_out, finished, versions
+from bertkit.data.stages.attendance import PATIENCE, Attendance, at_work
+from bertkit.data.stages.manifest import Manifest, Stage, carry_out, finished, versions
 from bertkit.data.stages.progress import Progress
+from bertkit.data.stages.shares import Share
+from bertkit.data.stages.waiting import Waiting, carry_out_all_parts
 from bertkit.data.stages.workers import cores
 from bertkit.errors import BertkitError, DataDamaged, UsageProblem
 from bertkit.files import exclusive
@@ -50,6 +53,8 @@ def pack(
     *,
     packer: Optional[Packer] = None,
     dry_run: bool = False,
+    share: Share = Share(),  # noqa: B008
+    patience: float = PATIENCE,
 ) -> Packed:
     """Pack a directory of records unless that is done already.
 
@@ -57,12 +62,14 @@ def pack(
         request: what and how.
         packer: who packs; by default this package.
         dry_run: read and plan, say what would come out, and change nothing.
+        share: of the work; all shares end when all is done.
+        patience: seconds to wait for a share that gives no sign of life.
 
     Raises:
         DataDamaged: the records are not as they should be.
         UsageProblem: input and output lie in one another.
         BertkitError: another process packs there, files that bertkit did not make are in the way,
-            the output cannot be written, or a worker was killed.
+            the output cannot be written, a worker was killed, or another share is gone.
     """
     _require_apart(request.source, request.output)
     paths = files_of(request.source)
@@ -75,18 +82,40 @@ def pack(
         )
     workers = min(request.workers or cores(), MOST_WORKERS)
     packer = packer or Packer()
+    others = Attendance(request.layout, share, patience)
     if dry_run:
-        work = Work(request, limits, _read(paths, limits, workers), workers)
+        work = Work(request, limits, _read(paths, limits, workers), workers, others)
         done = finished(_stage(work, packer))
         counts = done.counts if done else packer.planned(work)
         return _packed(request, limits, "was there" if done else "would be made", counts)
-    layout = DataLayout(request.output.parent)
-    with _told_of_storage(request.output):
-        purpose = f"bertkit data pack --output {request.output}"
-        with exclusive(layout.lock, purpose=purpose, wait=False):
-            work = Work(request, limits, _read(paths, limits, workers), workers)
-            manifest, was_there = carry_out(_stage(work, packer), layout)
+    layout = request.layout
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_told_of_storage(request.output))
+        if share.total > 1:
+            stack.enter_context(at_work(layout, share))
+        if share.number == 0:
+            purpose = f"bertkit data pack --output {request.output}"
+            stack.enter_context(exclusive(layout.lock, purpose=purpose, wait=False))
+        records = _indexed(request, paths, limits, workers, others)
+        work = Work(request, limits, records, workers, others)
+        stage = _stage(work, packer)
+        if share.number > 0:
+            manifest, was_there = _helped(work, packer, stage)
+        else:
+            manifest, was_there = carry_out(stage, layout)
+            packer.clear(request)
     return _packed(request, limits, "was there" if was_there else "made", manifest.counts)
+
+
+def _helped(work: Work, packer: Packer, stage: Stage) -> Tuple[Manifest, bool]:
+    """Do a share that is not the first, and wait until the first one has put all in place."""
+    manifest = finished(stage)
+    if manifest is not None:
+        return manifest, True
+    packer.help_with(work, stage)
+    waiting = Waiting(stage.name, work.others)
+    words = "it puts all in place when all files are there"
+    return waiting.until(lambda: finished(stage), [0], words), False
 
 
 def _packed(request: Request, limits: Limits, state: str, counts: Dict[str, int]) -> Packed:
@@ -123,6 +152,16 @@ def _read(paths: List[Path], limits: Limits, workers: int) -> Index:
         ) from None
     progress.end()
     return index
+
+
+def _indexed(
+    request: Request, paths: List[Path], limits: Limits, workers: int, others: Attendance
+) -> Index:
+    """The first pass, noted on the disk for whoever comes later."""
+    place = request.place / "index"
+    stage = index_stage(f"index of {request.output.name}", paths, limits, place)
+    carry_out_all_parts(stage, request.layout, workers, others)
+    return open_index(paths, limits, place)
 
 
 def files_of(source: Path) -> List[Path]:

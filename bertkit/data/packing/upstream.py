@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any, Dict
 
 from bertkit.data.packing.metadata import metadata_path
-from bertkit.data.packing.packer import Packer, Work, least_packs
+from bertkit.data.packing.packer import Packer, Work
+from bertkit.data.packing.plan import least_packs
 from bertkit.data.packing.verify import contents_of_packs
 from bertkit.data.scripts.script import data_script, run_script
+from bertkit.data.stages.manifest import Stage
 from bertkit.errors import BertkitError
 from bertkit.files import sha256_of
 
@@ -38,7 +40,7 @@ class UpstreamPacker(Packer):
         return {
             "sequences": work.records.records,
             "tokens": work.records.tokens,
-            "least_packs": least_packs(work),
+            "least_packs": least_packs(work.records, work.limits),
         }
 
     def write(self, work: Work, tree: Path) -> Dict[str, int]:
@@ -59,6 +61,9 @@ class UpstreamPacker(Packer):
             "packs": found.packs,
             "files": len(list(tree.iterdir())),
         }
+
+    def help_with(self, work: Work, whole: Stage) -> None:
+        """Nothing: its script cannot share the work."""
 
     def _run(self, work: Work, tree: Path) -> None:
         source = work.request.source.resolve()

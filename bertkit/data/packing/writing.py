@@ -1,24 +1,28 @@
-"""The second pass: windows become parts, and parts are appended to the files of packs.
+"""The second pass: a worker reads the sequences of one file of packs, and writes the file.
 
-A worker reads the sequences of one window and writes its packs to a part, sorted by the file that
-they go to. The parent appends the parts' pieces in the order of the windows, so that the files do
-not depend on which worker was faster.
+Each file is a part of a stage: what is there stays, whoever is killed, and any share of them can be
+made on another machine.
 """
 
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
-from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
 from bertkit.data.packing.encoding import Member, PackEncoder
-from bertkit.data.packing.index import Index
+from bertkit.data.packing.index import Index, require_unchanged
+from bertkit.data.packing.noted import open_index
+from bertkit.data.packing.plan import Wish, packs_of_file
 from bertkit.data.packing.sequences import Limits, Reader, Sequences
-from bertkit.data.records.frames import framed, whole_frames
+from bertkit.data.records.frames import whole_frames
+from bertkit.data.records.tfrecord import write_records
 from bertkit.data.records.varints import Array, encode_varints, sums_of_groups
-from bertkit.data.stages.workers import in_processes
+from bertkit.data.stages.manifest import versions
+from bertkit.data.stages.parts import Output, Part, PartsStage
 from bertkit.errors import BertkitError, DataDamaged
 
 #: records read in one go
@@ -26,13 +30,21 @@ _BATCH = 512
 
 
 class _Job(NamedTuple):
-    """One window, for a worker: packs index the arrays, which hold its sequences in file order."""
+    """One file, for a worker."""
 
-    part: Path
+    number: int
+    files: int
+    place: Path
+    sources: Tuple[Path, ...]
+    wish: Wish
+    made_from: str
+
+
+class _Window(NamedTuple):
+    """The sequences of one file, in the order in which they stand; packs index them."""
+
     limits: Limits
     packs: Array  # int64 [packs, 3], -1 for none
-    targets: Array  # int64 [packs]: the file that each goes to
-    files: int
     paths: List[Path]
     owners: Array  # int64 [sequences]: index in paths
     begins: Array
@@ -40,97 +52,85 @@ class _Job(NamedTuple):
     lengths: Array
 
 
-class _Part(NamedTuple):
-    """What a worker wrote: the bytes for each file, one after another."""
-
-    path: Path
-    sizes: Array
-    packs: int
-
-
-def write_packs(
-    index: Index,
-    plan: Iterable[Array],
-    limits: Limits,
-    paths: List[Path],
-    scratch: Path,
-    workers: int,
-    note: Callable[[int], None],
-) -> None:
-    """Write all packs of a plan, dealt to *paths* in turn.
+def files_stage(
+    name: str,
+    prefix: str,
+    place: Path,
+    sources: Sequence[Path],
+    wish: Wish,
+    files: int,
+    made_from: str,
+) -> PartsStage:
+    """The second pass, as a stage with a part for each file of packs.
 
     Args:
-        index: the records.
-        plan: packs of their numbers, window by window.
-        limits: of one sequence.
-        paths: the files; made.
-        scratch: an empty directory on the same file system.
-        workers: processes.
-        note: called with the number of packs of each window that is written.
-
-    Raises:
-        BertkitError: the records changed since they were indexed.
+        name: of the stage.
+        prefix: of the files' names.
+        place: the directory with ``index`` and ``plan``; the files go to ``files`` in it.
+        sources: the files of records, as the index has them.
+        wish: what the plan was made for.
+        files: how many the plan is for.
+        made_from: changes if the plan or a record does.
     """
-    for path in paths:
-        path.touch()
-    jobs = _jobs(index, plan, limits, len(paths), scratch)
-    for part in in_processes(_write_part, jobs, workers):
-        _append(part, paths)
-        part.path.unlink()
-        note(part.packs)
-    index.require_unchanged()
-    for path in paths:
-        with path.open("rb") as stream:
-            os.fsync(stream.fileno())
+    digits = len(str(files - 1))
+    shared = tuple(sources)
+    parts = [
+        Part(
+            str(number),
+            {"plan and records": made_from},
+            (f"{prefix}_{number:0{digits}}.tfrecord",),
+            _Job(number, files, place, shared, wish, made_from),
+        )
+        for number in range(files)
+    ]
+    output = Output(name, place / "files", {"files": files}, hidden=True)
+    return PartsStage(name, [output], {}, parts, _write_file, versions("numpy"))
 
 
-def _jobs(
-    index: Index, plan: Iterable[Array], limits: Limits, files: int, scratch: Path
-) -> Iterator[_Job]:
-    done = 0
-    for number, packs in enumerate(plan):
-        numbers = np.unique(packs[packs >= 0])
-        owners, begins, ends = index.places(numbers)
-        used, owners = np.unique(owners, return_inverse=True)
-        local = np.where(packs >= 0, np.searchsorted(numbers, packs), -1)
-        targets = (done + np.arange(len(packs))) % files
-        done += len(packs)
-        yield _Job(
-            scratch / f"part-{number}", limits, local, targets, files,
-            [index.files[owner].path for owner in used], owners, begins, ends,
-            index.lengths(numbers),
-        )  # fmt: skip
-
-
-def _write_part(job: _Job) -> _Part:
-    members = _members(job)
-    encoder = PackEncoder(job.limits)
-    order = np.argsort(job.targets, kind="stable")
-    contents = (
-        encoder.encode([members[index] for index in row if index >= 0])
-        for row in job.packs[order].tolist()
+def _write_file(job: _Job, paths: Sequence[Path]) -> List[Dict[str, int]]:
+    index = _index(job.sources, job.wish.limits, job.place / "index", job.made_from)
+    window = _window_of(job, index)
+    members = _members(window)
+    encoder = PackEncoder(job.wish.limits)
+    packs = write_records(
+        paths[0],
+        (
+            encoder.encode([members[number] for number in row if number >= 0])
+            for row in window.packs.tolist()
+        ),
     )
-    sizes = np.zeros(job.files, dtype=np.int64)
-    with job.part.open("wb", buffering=1 << 20) as stream:
-        for target, record in zip(job.targets[order].tolist(), framed(contents)):
-            stream.write(record)
-            sizes[target] += len(record)
-    return _Part(job.part, sizes, len(job.packs))
+    for owner in np.unique(window.owners).tolist():
+        path = window.paths[owner]
+        require_unchanged(path, index.files[owner].identity)
+    return [{"packs": packs, "sequences": len(members)}]
 
 
-def _members(job: _Job) -> List[Member]:
-    """The window's sequences, each with its predictions counted from the start of its pack."""
-    there = job.packs >= 0
-    lengths = np.where(there, job.lengths[job.packs], 0)
-    offsets = np.zeros(len(job.lengths), dtype=np.int64)
-    offsets[job.packs[there]] = (np.cumsum(lengths, axis=1) - lengths)[there]
+@lru_cache(maxsize=1)
+def _index(sources: Sequence[Path], limits: Limits, place: Path, _made_from: str) -> Index:
+    return open_index(sources, limits, place)
+
+
+def _window_of(job: _Job, index: Index) -> _Window:
+    packs = packs_of_file(job.place / "plan", job.number, job.files, job.wish.seed)
+    numbers = np.unique(packs[packs >= 0])
+    local = np.where(packs >= 0, np.searchsorted(numbers, packs), -1)
+    paths = [file.path for file in index.files]
+    return _Window(job.wish.limits, local, paths, *index.places(numbers), index.lengths(numbers))
+
+
+def _members(window: _Window) -> List[Member]:
+    """The sequences, each with its predictions counted from the start of its pack."""
+    there = window.packs >= 0
+    lengths = np.where(there, window.lengths[window.packs], 0)
+    offsets = np.zeros(len(window.lengths), dtype=np.int64)
+    offsets[window.packs[there]] = (np.cumsum(lengths, axis=1) - lengths)[there]
     members: List[Member] = []
-    reader = Reader(job.limits)
+    reader = Reader(window.limits)
     streams: Dict[int, int] = {}
     try:
-        for begin in range(0, len(job.lengths), _BATCH):
+        for begin in range(0, len(window.lengths), _BATCH):
             batch = slice(begin, begin + _BATCH)
-            sequences = _read(job, batch, reader, streams)
+            sequences = _read(window, batch, reader, streams)
             members += _shifted(sequences, offsets[batch])
     finally:
         for descriptor in streams.values():
@@ -138,9 +138,9 @@ def _members(job: _Job) -> List[Member]:
     return members
 
 
-def _read(job: _Job, batch: slice, reader: Reader, streams: Dict[int, int]) -> Sequences:
-    owners, begins, ends = job.owners[batch], job.begins[batch], job.ends[batch]
-    path = job.paths[int(owners[0])]
+def _read(window: _Window, batch: slice, reader: Reader, streams: Dict[int, int]) -> Sequences:
+    owners, begins, ends = window.owners[batch], window.begins[batch], window.ends[batch]
+    path = window.paths[int(owners[0])]
     pieces = []
     sequences = None
     try:
@@ -149,14 +149,14 @@ def _read(job: _Job, batch: slice, reader: Reader, streams: Dict[int, int]) -> S
                 for descriptor in streams.values():
                     os.close(descriptor)
                 streams.clear()
-                streams[owner] = os.open(str(job.paths[owner]), os.O_RDONLY)
+                streams[owner] = os.open(str(window.paths[owner]), os.O_RDONLY)
             pieces.append(os.pread(streams[owner], end - begin, begin))
         frames = whole_frames(b"".join(pieces), path, 1)
         if len(frames.edges) > 1:
             sequences = reader.read(frames, path)
     except (OSError, DataDamaged):
         pass  # they were whole when they were indexed
-    if sequences is None or sequences.lengths.tolist() != job.lengths[batch].tolist():
+    if sequences is None or sequences.lengths.tolist() != window.lengths[batch].tolist():
         raise BertkitError(
             "the records changed while they were being packed",
             where=path.parent,
@@ -185,21 +185,3 @@ def _shifted(sequences: Sequences, offsets: Array) -> List[Member]:
             sequences.predictions.tolist(), sequences.labels.tolist(),
         )
     ]  # fmt: skip
-
-
-def _append(part: _Part, paths: List[Path]) -> None:
-    """Copy a part's pieces to the ends of the files, within the kernel."""
-    begin = 0
-    with part.path.open("rb") as source:
-        for path, size in zip(paths, part.sizes.tolist()):
-            if not size:
-                continue
-            with path.open("r+b") as stream:
-                stream.seek(0, os.SEEK_END)
-                end = begin + size
-                while begin < end:
-                    sent = os.sendfile(stream.fileno(), source.fileno(), begin, end - begin)
-                    if not sent:
-                        raise BertkitError("a part of the packs was cut off", where=part.path,
-                                           next_step="run the same command again")  # fmt: skip
-                    begin += sent

@@ -71,19 +71,19 @@ class Attendance:
 
     Args:
         layout: the data directory.
-        share: this one.
+        share: this one; readable.
         patience: seconds without a sign of life after which another counts as gone.
     """
 
     def __init__(self, layout: DataLayout, share: Share, patience: float = PATIENCE) -> None:
-        self._layout, self._share, self._patience = layout, share, patience
+        self._layout, self.share, self._patience = layout, share, patience
         self._seen: Dict[int, _Seen] = {}
 
     def who(self, number: int) -> str:
         """Share *number* as a person knows it, with its process and machine if it has begun."""
-        words = f"share {number}/{self._share.total}"
+        words = f"share {number}/{self.share.total}"
         try:
-            holder = _place(self._layout, Share(number, self._share.total)).read_text("utf-8")
+            holder = _place(self._layout, Share(number, self.share.total)).read_text("utf-8")
         except (OSError, UnicodeDecodeError):
             holder = ""
         return f"{words}, {holder.split(' (')[0]}" if holder else words
@@ -93,19 +93,19 @@ class Attendance:
         for number in numbers:
             why = self._why_gone(number)
             if why is not None:
-                other = Share(number, self._share.total)
+                other = Share(number, self.share.total)
                 return BertkitError(
                     f"{doing}: share {other} is gone, and this one waits for it",
                     where=_place(self._layout, other),
                     why=why,
                     next_step=f"run the same command with --share {other} and again with "
-                    f"--share {self._share}, at the same time: what is done is kept",
+                    f"--share {self.share}, at the same time: what is done is kept",
                 )
         return None
 
     def _why_gone(self, number: int) -> Optional[str]:
         now = time.monotonic()
-        changed, held = _state(_place(self._layout, Share(number, self._share.total)))
+        changed, held = _state(_place(self._layout, Share(number, self.share.total)))
         before = self._seen.get(number)
         if before is None or held or (changed != before.changed_ns and not before.held):
             self._seen[number] = _Seen(changed, now, held)

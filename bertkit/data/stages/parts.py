@@ -8,6 +8,7 @@ and several machines may each do a share of the parts. Notes lie beside the stag
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 from pathlib import Path
@@ -27,11 +28,19 @@ Counts = Dict[str, int]
 
 
 class Output(NamedTuple):
-    """One directory of a stage: its name in manifests, and what its content depends on."""
+    """One directory of a stage.
+
+    Attributes:
+        name: in manifests.
+        directory: where the parts' files go.
+        settings: what its content depends on.
+        hidden: whether it is a place that is bertkit's alone: what else lies there is a leftover.
+    """
 
     name: str
     directory: Path
     settings: Dict[str, Any]
+    hidden: bool = False
 
 
 class Part(NamedTuple):
@@ -97,8 +106,11 @@ def carry_out_parts(
     made = 0
     place = layout.staging / f"{_slug(stage.name)}.{share.number}-of-{share.total}"
     shutil.rmtree(str(place), ignore_errors=True)  # a kill may have left it
-    if not all(_is_done(stage, layout, part) for part in mine):
+    if not is_done(stage, layout, share):
         missing = [part for part in mine if not _is_done(stage, layout, part)]
+        if len(missing) < len(mine):
+            there = len(mine) - len(missing)
+            log.info("%s: %d of %d parts are there already", stage.name, there, len(mine))
         for output in stage.outputs:
             _make_room(stage, output)
         for _ in _made(stage, layout, missing, workers, place):
@@ -113,6 +125,11 @@ def carry_out_parts(
         ]
     owing = sorted({number % share.total for number in lacking})
     return Carried(len(mine) - made, made, len(lacking), owing, manifests)
+
+
+def is_done(stage: PartsStage, layout: DataLayout, share: Share) -> bool:
+    """Whether all parts of *share* are there."""
+    return all(_is_done(stage, layout, part) for part in share.of(stage.parts))
 
 
 def standing(stage: PartsStage, layout: DataLayout) -> Tuple[int, int]:
@@ -256,7 +273,7 @@ def _make_room(stage: PartsStage, output: Output) -> None:
         name = path.relative_to(output.directory).as_posix()
         if name in names:
             continue
-        if name not in ours:
+        if name not in ours and not output.hidden:
             raise BertkitError(
                 f"{stage.name}: there are files that bertkit did not make for it, such as {path}",
                 where=output.directory,
@@ -264,10 +281,9 @@ def _make_room(stage: PartsStage, output: Output) -> None:
                 next_step="move them away, or give another directory with --data",
             )
         stale.append(path)
-    for path in stale:
-        path.unlink()
-    if before is not None:
-        manifest.unlink()
+    for path in [*stale, *([manifest] if before is not None else [])]:
+        with contextlib.suppress(FileNotFoundError):  # another share does the same
+            path.unlink()
 
 
 def _slug(name: str) -> str:

@@ -11,8 +11,9 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Union
 from bertkit.data.layout import DataLayout
 from bertkit.data.stages.attendance import PATIENCE, Attendance, at_work
 from bertkit.data.stages.manifest import Manifest, Stage, carry_out, finished, read_manifest
-from bertkit.data.stages.parts import PartsStage, carry_out_parts, standing
+from bertkit.data.stages.parts import PartsStage, standing
 from bertkit.data.stages.shares import Share
+from bertkit.data.stages.waiting import Waiting, carry_out_all_parts
 from bertkit.errors import BertkitError, EnvironmentUnfit
 from bertkit.files import NO_ROOM, exclusive
 
@@ -22,11 +23,6 @@ log = logging.getLogger("bertkit.data")
 Known = Dict[str, Manifest]
 #: gives a step for what is known by then
 Maker = Callable[[Known], Union[Stage, PartsStage]]
-
-# Seconds between two looks for what other shares do, and between two lines about it.
-_LOOK_EVERY = 1.0
-_SAY_EVERY = 60.0
-_NAMED = 3  # so many shares are named
 
 
 class Done(NamedTuple):
@@ -122,31 +118,19 @@ def _carried_out(
     for maker in makers:
         step = maker(known)
         if isinstance(step, PartsStage):
-            results += _parts(step, layout, workers, share, others, known)
+            results += _parts(step, layout, workers, others, known)
         else:
             results.append(_whole(step, layout, share, others, known))
     return results
 
 
 def _parts(
-    step: PartsStage,
-    layout: DataLayout,
-    workers: int,
-    share: Share,
-    others: Attendance,
-    known: Known,
+    step: PartsStage, layout: DataLayout, workers: int, others: Attendance, known: Known
 ) -> List[Done]:
-    carried = carry_out_parts(step, layout, workers, share)
-    waiting = _Waiting(step.name, others)
-    while carried.manifests is None:
-        told = f"{carried.left} of {len(step.parts)} parts are left"
-        gone = waiting.look(carried.owing, told)
-        carried = carry_out_parts(step, layout, workers, share)._replace(made=carried.made)
-        if gone is not None and carried.manifests is None:
-            raise gone
-    state = "made" if carried.made else "was there"
+    made, manifests = carry_out_all_parts(step, layout, workers, others)
+    state = "made" if made else "was there"
     results = []
-    for output, manifest in zip(step.outputs, carried.manifests):
+    for output, manifest in zip(step.outputs, manifests):
         known[output.name] = manifest
         results.append(Done(output.name, output.directory, state, manifest.counts))
     return results
@@ -154,13 +138,8 @@ def _parts(
 
 def _whole(step: Stage, layout: DataLayout, share: Share, others: Attendance, known: Known) -> Done:
     if share.number > 0:
-        waiting = _Waiting(step.name, others)
-        there = finished(step)
-        while there is None:
-            gone = waiting.look([0], "it does this stage")
-            there = finished(step)
-            if gone is not None and there is None:
-                raise gone
+        waiting = Waiting(step.name, others)
+        there = waiting.until(lambda: finished(step), [0], "it does this stage")
         known[step.name] = there
         return Done(step.name, step.output, "was there", there.counts)
     started = time.monotonic()
@@ -169,33 +148,6 @@ def _whole(step: Stage, layout: DataLayout, share: Share, others: Attendance, kn
     if not was_there:
         _say(step.name, manifest.counts, time.monotonic() - started)
     return Done(step.name, step.output, "was there" if was_there else "made", manifest.counts)
-
-
-class _Waiting:
-    """Looks again after a while, and says now and then who is waited for."""
-
-    def __init__(self, doing: str, others: Attendance) -> None:
-        self._doing, self._others = doing, others
-        self._said = float("-inf")
-
-    def look(self, numbers: Sequence[int], words: str) -> Optional[BertkitError]:
-        """Wait a little for the shares of *numbers*.
-
-        Returns:
-            An error if one of them is gone. It may have done its work before: look for that, and
-            raise this if there is none.
-        """
-        gone = self._others.gone(numbers, self._doing)
-        if gone is not None:
-            return gone
-        now = time.monotonic()
-        if now - self._said > _SAY_EVERY:
-            self._said = now
-            names = "; ".join(self._others.who(number) for number in numbers[:_NAMED])
-            more = f" and {len(numbers) - _NAMED} more" if len(numbers) > _NAMED else ""
-            log.info("%s: waiting for %s%s: %s", self._doing, names, more, words)
-        time.sleep(_LOOK_EVERY)
-        return None
 
 
 def _say(name: str, counts: Dict[str, int], seconds: float) -> None:

@@ -56,7 +56,7 @@ def find_share(asked: Optional[str], environ: Mapping[str, str]) -> Share:
             "this pod does not know which share is its own",
             where=f"{SHARES_VARIABLE}={environ[SHARES_VARIABLE]}",
             why="there is no JOB_COMPLETION_INDEX: this Kubernetes knows no indexed Jobs",
-            next_step="one Job for each share: bertkit manifest data wiki --share I/N",
+            next_step="one Job for each share: bertkit manifest data ... --share I/N",
         )
     return Share()
 

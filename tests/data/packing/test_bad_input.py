@@ -185,14 +185,14 @@ def test_a_full_disk_is_named_and_leaves_the_packs_of_before(source, tmp_path):
 
 
 def test_records_that_change_while_they_are_packed_are_noticed(source, tmp_path, monkeypatch):
-    from bertkit.data.packing import packer
+    from bertkit.data.packing import plan
 
-    def meanwhile(work):
+    def meanwhile(index, limits):
         change_record(source, 7, lambda _: example(20, random.Random(9)))
-        return planned(work)
+        return least(index, limits)
 
-    planned = packer.least_packs
-    monkeypatch.setattr(packer, "least_packs", meanwhile)
+    least = plan.least_packs
+    monkeypatch.setattr(plan, "least_packs", meanwhile)
     with pytest.raises(BertkitError, match="changed while"):
         pack(request(source, tmp_path / "packs" / "training"))
     assert not (tmp_path / "packs" / "training").exists()

@@ -20,7 +20,9 @@ def plan(windows, limits):
     for lengths, predictions in windows:
         pools.append(pool_of(lengths, predictions, first))
         first += len(lengths)
-    return np.concatenate([np.zeros((0, 3), np.int64), *plan_packs(pools, limits)])
+    return np.concatenate(
+        [np.zeros((0, 3), np.int64), *(packs.numbers for packs in plan_packs(pools, limits))]
+    )
 
 
 @settings(max_examples=60, deadline=None)
