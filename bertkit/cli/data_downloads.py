@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
 import click
 
@@ -15,14 +15,24 @@ if TYPE_CHECKING:
     from bertkit.data.published.prepare import Asked, Prepared
 
 
-def fetching(source: Union[str, bool] = "the addresses that the publishers name") -> Decorator:
-    """What all commands that fetch have: where to, where from (*source* unless said), how long."""
+_MIRROR = click.option(
+    "--from", "given", metavar="DIR|URL", envvar="BERTKIT_MIRROR", show_envvar=True,
+    show_default="the addresses that the publishers name",
+    help="Where the files are already, or a mirror of your own.",
+)  # fmt: skip
+
+# No variable: a mirror of what others publish has no books.
+_BOOKS = click.option(
+    "--from", "given", metavar="DIR|FILE|URL",
+    help="A directory with text files, or an archive of them.",
+)  # fmt: skip
+
+
+def fetching(given: Decorator = _MIRROR) -> Decorator:
+    """What all commands that fetch have: where to, where from (*given*), how long to wait."""
     return together(
         data_option(),
-        click.option(
-            "--from", "given", metavar="DIR|URL", envvar="BERTKIT_MIRROR", show_envvar=True,
-            show_default=source, help="Where the files are already, or a mirror of your own.",
-        ),
+        given,
         click.option(
             "--attempts", type=click.IntRange(1, 100), default=6, show_default=True, metavar="N",
             help="At one address, one after another without getting on.",
@@ -87,7 +97,7 @@ def pretrained(model: str, as_json: bool, **options: Any) -> None:
 
 
 @click.command()
-@fetching(source=False)
+@fetching(_BOOKS)
 @common_options
 def books(as_json: bool, **options: Any) -> None:
     """Take books of your own in the place of upstream's BookCorpus.

@@ -83,7 +83,8 @@ def find(remote: Remote, directory: Path) -> Optional[Fetched]:
     if not target.exists():
         return None
     status = target.stat()
-    if pin is not None and (status.st_size, status.st_mtime_ns) == (pin.size, pin.mtime_ns):
+    same = pin is not None and (status.st_size, status.st_mtime_ns) == (pin.size, pin.mtime_ns)
+    if pin is not None and same and remote.sums.items() <= pin.sums.items():
         return Fetched(target, pin.sha256, pin.size, pin.address, True)
     wanted = wanted_of(remote, pin)
     if not wanted:
@@ -97,7 +98,8 @@ def find(remote: Remote, directory: Path) -> Optional[Fetched]:
     why = difference(found, wanted)
     if why:
         raise DataDamaged(
-            f"{target.name} is not {'what was fetched' if pin else 'the file that is published'}",
+            f"{target.name} is not "
+            f"{'what was fetched' if pin and not same else 'the file that is published'}",
             where=target,
             why=why,
             next_step="move it away and run the same command again",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import re
@@ -125,6 +126,8 @@ class Transfer:
                 if answer.start and answer.total is None:
                     answer = answer._replace(total=part.total)
                 self._look_at_size(answer)
+                if not answer.start and answer.total is None and part.size and self.wanted:
+                    answer = self._beginning_as_the_part(answer)
                 if answer.start and part.total not in (None, answer.total):
                     raise WrongRange(f"it had {part.total:,} bytes and now has {answer.total:,}")
                 tail = self._tail_of(address, answer)
@@ -198,9 +201,22 @@ class Transfer:
         free = shutil.disk_usage(str(self.target.parent)).free
         if needed + _SPARE_BYTES > free:
             raise self._no_room(
-                f"{size_of(needed)} are to come, {size_of(free)} are free, "
-                f"of which {size_of(_SPARE_BYTES)} are not to be filled"
+                f"{size_of(needed)} are to come and {size_of(_SPARE_BYTES)} to stay free, "
+                f"{size_of(free)} are free"
             )
+
+    def _beginning_as_the_part(self, answer: Answer) -> Answer:
+        """*answer*, if it begins as the part does: else it is a page to log in at, say.
+
+        Raises:
+            _AnotherFile: it begins otherwise.
+        """
+        piece = next(answer.pieces, b"")
+        with self.part.path.open("rb") as stream:
+            there = stream.read(min(len(piece), self.part.size))
+        if not piece or not piece.startswith(there):
+            raise _AnotherFile("it begins otherwise than what has come of the file")
+        return answer._replace(pieces=itertools.chain([piece], answer.pieces))
 
     def _unwritable(self, error: OSError) -> BertkitError:
         if error.errno in NO_ROOM:

@@ -212,6 +212,36 @@ def test_another_file_at_a_mirror_does_not_cost_the_part(server, patience, tmp_p
     assert server.log[-1].range == "bytes=100000-"
 
 
+def test_a_page_of_no_known_length_instead_of_the_file_does_not_cost_the_part(
+    server, patience, tmp_path
+):
+    def without_length(content):
+        def fault(handler, body):
+            handler.send_response(200)
+            handler.end_headers()
+            handler.write(content)
+            handler.close_connection = True
+
+        return fault
+
+    remote = Remote(PLACE, [server.url + PATH], {"sha256": SHA256})
+    server.faults[PATH] = [servers.cut(100_000), without_length(b"please log in")]
+    with pytest.raises(DataDamaged, match="begins otherwise"):
+        fetch(remote, tmp_path, patience=patience)
+    server.faults[PATH] = [servers.cut(100_000), without_length(CONTENT)]
+    assert fetch(remote, tmp_path, patience=patience).path.read_bytes() == CONTENT
+    asked = [request.range for request in server.log]
+    assert asked == [None, "bytes=100000-", "bytes=100000-", "bytes=200000-"]
+
+
+def test_a_sum_that_is_published_later_is_compared_too(server, remote, patience, tmp_path):
+    fetch(remote, tmp_path, patience=patience)
+    right, wrong = ({"sha1": sum} for sum in (hashlib.sha1(CONTENT).hexdigest(), "0" * 40))
+    assert fetch(remote._replace(sums=right), tmp_path, patience=patience).was_there
+    with pytest.raises(DataDamaged, match="not the file that is published"):
+        fetch(remote._replace(sums=wrong), tmp_path, patience=patience)
+
+
 def test_what_is_larger_than_it_can_be_is_refused(server, patience, tmp_path):
     def endless(handler, body):
         handler.send_response(200)

@@ -94,6 +94,13 @@ def test_a_byte_that_changed_within_an_archive_is_exit_6(run, tmp_path):
     assert "cannot be read to its end" in errors
 
 
+def test_a_mirror_of_other_data_is_no_directory_of_books(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("BERTKIT_MIRROR", str(as_directory(tmp_path / "mirror")))
+    code, _, errors = run("books", "--data", tmp_path / "d")
+    assert code == 2
+    assert "there is no address for books" in errors
+
+
 def test_without_books_it_says_so(run, tmp_path):
     assert run("books", "--data", tmp_path)[0] == 2
     assert run("books", "--data", tmp_path, "--from", "https://example.org/books")[0] == 2
