@@ -75,8 +75,9 @@ SHARING = together(
         help="Do share I, from 0, of N.",
     ),
     click.option(
-        "--wait", type=click.FloatRange(0, min_open=True), default=600.0, show_default=True,
-        metavar="SECONDS", help="How long to wait for another share that gives no sign of life.",
+        "--wait-for-shares", "wait", type=click.FloatRange(0, min_open=True), default=600.0,
+        show_default=True, metavar="SECONDS",
+        help="How long to wait for another share that gives no sign of life.",
     ),
 )  # fmt: skip
 RELEASE = click.option(

@@ -59,7 +59,9 @@ def test_every_command_has_help_and_json() -> None:
     assert ("patches", "unapply") in found
     for words, command in found.items():
         assert command.help, words
-        assert "--json" in {name for each in command.params for name in each.opts}, words
+        options = [name for each in command.params for name in each.opts]
+        assert "--json" in options, words
+        assert len(options) == len(set(options)), f"{words}: an option stands twice"
 
 
 @pytest.mark.parametrize("words", [[], *([name] for name in COMMANDS), ["data", "verify"]])

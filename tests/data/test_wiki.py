@@ -163,7 +163,7 @@ def test_a_share_whose_first_was_killed_says_so_and_both_go_on_when_begun_again(
 
 
 def test_a_share_that_never_comes_is_waited_for_as_long_as_asked(root, dump):
-    other = share_of(root, dump, 1, 3, "--wait=1")
+    other = share_of(root, dump, 1, 3, "--wait-for-shares=1")
     said = other.communicate(timeout=120)[1]
     assert other.returncode == 1
     assert "waiting for share 0/3: 1 of 1 parts are left" in said

@@ -114,7 +114,7 @@ class Attendance:
             return "it has ended on this machine"
         if now - before.when < self._patience:
             return None
-        return f"no sign of life for {now - before.when:,.0f} s (--wait)"
+        return f"no sign of life for {now - before.when:,.0f} s (--wait-for-shares)"
 
 
 def _place(layout: DataLayout, share: Share) -> Path:
