@@ -8,7 +8,8 @@ from typing import Any, Callable, List, Mapping, Optional, TypeVar
 import click
 
 from bertkit.cli.options import PATH
-from bertkit.kube.cluster import Cluster, connect
+from bertkit.kube.cluster import Cluster
+from bertkit.kube.connect import connect
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 

@@ -153,3 +153,10 @@ def _causes(said: Dict[str, Any]) -> List[str]:
     return [
         f"{each.get('field')}: {each.get('message')}" for each in causes if isinstance(each, dict)
     ]
+
+
+def first_line(error: object) -> str:
+    """What an error of the client says, in one line."""
+    text = str(error).strip().splitlines()
+    # "<urllib3...HTTPSConnection object at 0x7f...>: Failed to ..." is no news but for its end
+    return (text[-1] if text else type(error).__name__).rpartition(">: ")[2][:300]

@@ -5,7 +5,7 @@ from itertools import islice
 
 import pytest
 
-from bertkit.kube.cluster import connect
+from bertkit.kube.connect import connect
 from bertkit.kube.kinds import POD
 from bertkit.kube.logs import lines, of_rank, sources
 from tests.kube.kubelet import kubelet

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from bertkit.kube.cluster import connect
+from bertkit.kube.connect import connect
 from bertkit.kube.follow import TIMED_OUT, follow, raise_failure
 from bertkit.kube.jobs import find_job
 from bertkit.kube.kinds import POD
