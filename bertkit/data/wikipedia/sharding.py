@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 from functools import partial
 from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Tuple
@@ -14,9 +15,11 @@ from bertkit.data.stages.progress import Progress
 from bertkit.data.stages.workers import in_processes
 from bertkit.data.wikipedia.dealing import Dealer, digest_of
 from bertkit.data.wikipedia.sentences import sentences_of
-from bertkit.errors import DataDamaged
+from bertkit.errors import DataDamaged, EnvironmentUnfit
 
 _BYTES_AT_ONCE = 1 << 18
+# What else is open: the pipes of workers, the lock, the logs.
+_OTHER_FILES = 512
 
 
 class CorpusShards(NamedTuple):
@@ -49,7 +52,9 @@ def write_shards(
 
     Raises:
         DataDamaged: there are too few articles for so many files.
+        EnvironmentUnfit: so many files cannot be open at once.
     """
+    _may_open(2 * shape.shards)
     dealer = Dealer(shape.shards, shape.test_fraction, formatted.stat().st_size)
     names = [shape.layout.shard_name(split, n) for split in SPLITS for n in range(shape.shards)]
     for split in SPLITS:
@@ -87,6 +92,21 @@ def write_shards(
     }
 
 
+def _may_open(files: int) -> None:
+    """Raise this process's limit of open files, as far as it may, to *files* and some more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = files + _OTHER_FILES
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise EnvironmentUnfit(
+            f"{files} files of text cannot be open at once",
+            why=f"this process may have {hard} files open",
+            next_step="ask for fewer with --shards, or raise the limit (ulimit -Hn)",
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 class _Stretch(NamedTuple):
     """Whole lines of a file: where they begin, and how many bytes they are."""
 
@@ -98,8 +118,7 @@ class _Stretch(NamedTuple):
 def _stretches(file: Path) -> Iterator[_Stretch]:
     """The file in stretches of a quarter of a megabyte or a little more.
 
-    Workers read them by themselves. Were the text sent to them, the death of a worker would leave
-    Python before 3.12 waiting for ever with what is on its way (python/cpython#94777).
+    Workers read them by themselves: the text need not pass through this process.
     """
     end = file.stat().st_size
     start = 0

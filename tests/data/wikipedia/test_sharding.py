@@ -1,10 +1,12 @@
 """Articles become sentences in files: all of them, once, the same for any number of workers."""
 
+import resource
+
 import pytest
 
 from bertkit.data.layout import DataLayout
 from bertkit.data.wikipedia.sharding import CorpusShards, read_documents, write_shards
-from bertkit.errors import DataDamaged
+from bertkit.errors import DataDamaged, EnvironmentUnfit
 
 from ..conftest import bytes_below
 from ..dumps import prose
@@ -12,12 +14,12 @@ from ..dumps import prose
 SHARDS = 2
 
 
-def sharded(directory, articles, workers=1, seed=1):
+def sharded(directory, articles, workers=1, seed=1, files=SHARDS):
     """The counts, and where the shards are."""
     directory.mkdir()
     formatted = directory / "articles.txt"
     formatted.write_bytes(b"".join(article + b"\n\n" for article in articles))
-    shape = CorpusShards(DataLayout(directory), SHARDS, 0.2, seed)
+    shape = CorpusShards(DataLayout(directory), files, 0.2, seed)
     return write_shards(formatted, directory / "shards", shape, workers), directory / "shards"
 
 
@@ -44,6 +46,23 @@ def test_every_article_is_in_one_file_and_another_seed_deals_otherwise(tmp_path,
 def test_the_bytes_do_not_depend_on_the_number_of_workers(tmp_path, articles):
     made = [bytes_below(sharded(tmp_path / str(n), articles, workers=n)[1]) for n in (1, 2, 5)]
     assert made[0] == made[1] == made[2]
+
+
+def test_more_files_than_a_shell_lets_be_open(tmp_path, articles):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))
+    try:
+        counts, _ = sharded(tmp_path / "a", articles, workers=2, files=50)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert counts["files"] == 100
+
+
+def test_more_files_than_an_administrator_lets_be_open_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 1024))
+    with pytest.raises(EnvironmentUnfit, match="2000 files of text cannot be open") as caught:
+        sharded(tmp_path / "a", [b"One sentence."], files=1000)
+    assert "--shards" in caught.value.next_step
 
 
 def test_articles_without_a_sentence_are_counted(tmp_path, articles):
