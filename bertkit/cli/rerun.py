@@ -14,8 +14,6 @@ from bertkit.cli.options import PATH, dry_run_option
 
 log = logging.getLogger("bertkit")
 
-#: in the context's ``meta`` of ``train``: looks at the plan before it is started
-BEFORE_START = "bertkit.before_start"
 #: not the run's own: where it writes is said anew, and a rerun starts where the run started
 _NOT_KEPT = {"output", "resume", "dry_run", "init_checkpoint"}
 
@@ -80,7 +78,7 @@ def command(
                 next_step="prepare one of your own, and start the run by hand: bertkit train ...",
             )
         context.obj = click.get_current_context().find_root().obj
-        context.meta[BEFORE_START] = compare
+        context.meta[train.BEFORE_START] = compare
         train.command.invoke(context)
 
 
@@ -109,16 +107,3 @@ def as_arguments(options: Mapping[str, Any], of: click.Command) -> List[str]:
         else:
             raise UsageProblem(f"the record's option {name[:40]} makes no sense", why=repr(value))
     return words
-
-
-def as_recorded(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The options of ``bertkit train`` as a record keeps them: JSON values, paths absolute."""
-    return {
-        name: str(value.expanduser().absolute())
-        if isinstance(value, Path)
-        else list(value)
-        if isinstance(value, tuple)
-        else value
-        for name, value in sorted(parameters.items())
-        if name not in ("as_json", "verbose", "quiet", "dry_run")
-    }

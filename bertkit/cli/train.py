@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Mapping, Optional, Tuple
 
 import click
 
@@ -14,6 +14,8 @@ from bertkit.cli.options import PATH, dry_run_option, repo_option
 if TYPE_CHECKING:
     from bertkit.launch.plan import Request
 
+#: in the context's ``meta`` of ``train``: looks at the plan before it is started
+BEFORE_START = "bertkit.before_start"
 _JOBS = {"1": "phase1", "2": "phase2", "mrpc": "mrpc", "squad": "squad"}
 
 
@@ -114,7 +116,6 @@ def command(
       bertkit train --task mrpc --cards 8
       bertkit train --task squad --cards 8
     """
-    from bertkit.cli.rerun import BEFORE_START, as_recorded
     from bertkit.launch import train
     from bertkit.launch.running.attempts import Supervision
     from bertkit.report import tables
@@ -207,3 +208,16 @@ def request_of(
         profile=profile,
         corpus=corpus,
     )
+
+
+def as_recorded(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The options of ``bertkit train`` as a record keeps them: JSON values, paths absolute."""
+    return {
+        name: str(value.expanduser().absolute())
+        if isinstance(value, Path)
+        else list(value)
+        if isinstance(value, tuple)
+        else value
+        for name, value in sorted(parameters.items())
+        if name not in ("as_json", "verbose", "quiet", "dry_run")
+    }

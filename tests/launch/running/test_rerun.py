@@ -12,7 +12,8 @@ import pytest
 
 from bertkit.cli import train as train_command
 from bertkit.cli.common import exit_code_of
-from bertkit.cli.rerun import as_arguments, as_recorded, command
+from bertkit.cli.rerun import as_arguments, command
+from bertkit.cli.train import as_recorded
 from bertkit.errors import UsageProblem
 from bertkit.launch import train
 from bertkit.launch.plan import Plan, Request, make_plan
