@@ -8,9 +8,16 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
 
+from bertkit.prepare import prepare
 from bertkit.upstream.scan import upstream_answers
 from bertkit.upstream.source import resolve
 
@@ -35,3 +42,41 @@ def pytest_runtest_setup(item):
 def upstream_url():
     """The URL of a full HabanaAI/Model-References."""
     return _found()
+
+
+@pytest.fixture(scope="session")
+def mirror(upstream_url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A local clone with all branches."""
+    parts = urlsplit(upstream_url)
+    if parts.scheme == "file":
+        return Path(url2pathname(parts.path))
+    directory = tmp_path_factory.mktemp("upstream") / "mirror.git"
+    subprocess.run(["git", "clone", "-q", "--mirror", upstream_url, str(directory)], check=True)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def patched(upstream_url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Upstream 1.13.0 with all patches; copied by who changes it."""
+    tree = tmp_path_factory.mktemp("patched") / "tree"
+    prepare(synapse_version="1.13.0", upstream=upstream_url, destination=tree)
+    return tree
+
+
+@pytest.fixture(scope="session")
+def sample_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `bertkit data sample` makes; copied by who adds to it."""
+    pytest.importorskip("tensorflow")
+    data = tmp_path_factory.mktemp("sample") / "data"
+    command = [sys.executable, "-m", "bertkit", "data", "sample", "--data", str(data)]
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+    return data
+
+
+@pytest.fixture(scope="module")
+def workplace(patched: Path, sample_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a checkout of upstream 1.13.0 and the sample data, of one module's own."""
+    directory = tmp_path_factory.mktemp("work")
+    shutil.copytree(str(patched), str(directory / "Model-References"), symlinks=True)
+    shutil.copytree(str(sample_data), str(directory / "data"))
+    return directory

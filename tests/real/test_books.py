@@ -5,9 +5,6 @@ import subprocess
 import pytest
 
 from bertkit.data.published.books import write_one_book_per_line
-from tests.real.test_patches import mirror
-
-__all__ = ["mirror"]  # a fixture
 
 pytestmark = pytest.mark.real
 

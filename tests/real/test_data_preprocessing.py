@@ -16,10 +16,10 @@ import pytest
 from bertkit.patching import apply_series
 from bertkit.patching.releases import parse_release
 from tests.patching import glue
-from tests.real.test_patches import SERIES, Checkout, checkout, every_release, mirror
+from tests.real.test_patches import SERIES, Checkout, checkout, every_release
 from tests.servers import serving
 
-__all__ = ["checkout", "mirror"]  # fixtures
+__all__ = ["checkout"]  # a fixture
 
 pytestmark = pytest.mark.real
 

@@ -14,7 +14,6 @@ from typing import Dict, List
 import pytest
 
 from bertkit.resources import shipped
-from tests.real.test_training import bertkit
 from tests.real.two_hosts import two_hosts, why_not
 from tests.standin.runner import mpirun
 
@@ -102,13 +101,9 @@ def assert_one_set_of_results(task: str, output: Path, text: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def work(tmp_path_factory: pytest.TempPathFactory, upstream_url: str) -> Work:
-    pytest.importorskip("tensorflow")
+def work(workplace: Path) -> Work:
     pytest.importorskip("horovod")
-    directory = tmp_path_factory.mktemp("finetuning")
-    bertkit(directory, "prepare-repo", "--synapse-version", "1.13.0", "--upstream", upstream_url)
-    bertkit(directory, "data", "sample", "--data", "data")
-    return Work(directory)
+    return Work(workplace)
 
 
 @pytest.mark.parametrize("task", ["mrpc", "squad"])

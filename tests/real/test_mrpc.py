@@ -7,9 +7,6 @@ import pytest
 
 from bertkit.data.published.mrpc import split_as_glue
 from tests.data.published.conftest import mrpc_files
-from tests.real.test_patches import mirror
-
-__all__ = ["mirror"]  # a fixture
 
 pytestmark = pytest.mark.real
 

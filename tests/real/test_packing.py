@@ -17,14 +17,10 @@ PACKER = "Model-References/TensorFlow/nlp/bert/data_preprocessing/pack_pretraini
 
 
 @pytest.fixture(scope="module")
-def work(tmp_path_factory: pytest.TempPathFactory, upstream_url: str) -> Path:
+def work(workplace: Path) -> Path:
     """A checkout of upstream 1.13.0 and the sample data, whose records of 128 tokens are packed."""
-    pytest.importorskip("tensorflow")
-    directory = tmp_path_factory.mktemp("packing")
-    bertkit(directory, "prepare-repo", "--synapse-version", "1.13.0", "--upstream", upstream_url)
-    bertkit(directory, "data", "sample", "--data", "data")
-    bertkit(directory, "data", "pack", "--data", "data", "--phase", "1", "--ranks", "2")
-    return directory
+    bertkit(workplace, "data", "pack", "--data", "data", "--phase", "1", "--ranks", "2")
+    return workplace
 
 
 def bertkit(directory: Path, *arguments: str) -> Dict[str, Any]:

@@ -10,8 +10,6 @@ import sys
 from collections import Counter
 from pathlib import Path
 from typing import Dict
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import pytest
 
@@ -28,17 +26,6 @@ pytestmark = pytest.mark.real
 
 SERIES = load_series()
 RELEASES = [release.version for release in catalogue.with_bert()]
-
-
-@pytest.fixture(scope="session")
-def mirror(upstream_url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A local clone with all branches."""
-    parts = urlsplit(upstream_url)
-    if parts.scheme == "file":
-        return Path(url2pathname(parts.path))
-    directory = tmp_path_factory.mktemp("upstream") / "mirror.git"
-    subprocess.run(["git", "clone", "-q", "--mirror", upstream_url, str(directory)], check=True)
-    return directory
 
 
 class Checkout:

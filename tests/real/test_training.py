@@ -14,14 +14,9 @@ pytestmark = [pytest.mark.real, pytest.mark.tensorflow]
 
 
 @pytest.fixture(scope="module")
-def work(tmp_path_factory: pytest.TempPathFactory, upstream_url: str) -> Path:
-    """A directory with a checkout of upstream 1.13.0 and the sample data."""
-    pytest.importorskip("tensorflow")
+def work(workplace: Path) -> Path:
     pytest.importorskip("horovod")
-    directory = tmp_path_factory.mktemp("training")
-    bertkit(directory, "prepare-repo", "--synapse-version", "1.13.0", "--upstream", upstream_url)
-    bertkit(directory, "data", "sample", "--data", "data")
-    return directory
+    return workplace
 
 
 def bertkit(directory: Path, *arguments: str) -> Dict[str, Any]:
