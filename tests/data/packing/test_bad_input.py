@@ -16,42 +16,19 @@ from bertkit.data.packing.packer import Request
 from bertkit.data.packing.sequences import Limits
 from bertkit.data.packing.stage import pack
 from bertkit.data.packing.verify import verify_packs
-from bertkit.data.records.tfrecord import (
-    decode_example,
-    encode_example,
-    read_records,
-    write_records,
-)
 from bertkit.errors import BertkitError, DataDamaged, UsageProblem
 from bertkit.files import exclusive
 from tests.data.packing.conftest import fill
 from tests.data.packing.records import PREDICTIONS, TOKENS, example
+from tests.data.spoiling import change_first, change_record, changed, longer
 
 
 def request(source, output, **changes):
     return Request(source, output, **{"ranks": 2, "workers": 1, **changes})
 
 
-def change_record(source, number, change):
-    """Change one record of the second file."""
-    path = sorted(source.iterdir())[1]
-    contents = list(read_records(path))
-    contents[number] = encode_example(change(decode_example(contents[number])))
-    write_records(path, contents)
-    return path
-
-
-def changed(name, position, value):
-    def change(example):
-        values = list(example[name])
-        values[position] = value
-        return {**example, name: values}
-
-    return change
-
-
-def longer(name):
-    return lambda example: {**example, name: [*example[name], example[name][-1]]}
+def second(source):
+    return sorted(source.iterdir())[1]
 
 
 @pytest.mark.parametrize(
@@ -77,16 +54,11 @@ def longer(name):
 )
 def test_every_kind_of_wrong_record_is_named(source, tmp_path, change, reason):
     output = tmp_path / "packs" / "training"
-    short = next(
-        number
-        for number, content in enumerate(read_records(sorted(source.iterdir())[1]))
-        if sum(decode_example(content)["input_mask"]) < 20
-    )
-    path = change_record(source, short, change)
+    where = change_first(second(source), lambda record: sum(record["input_mask"]) < 20, change)
     with pytest.raises(DataDamaged) as caught:
         pack(request(source, output))
     assert reason in str(caught.value)
-    assert caught.value.where == f"{path}, record {short + 1}"
+    assert caught.value.where == where
     assert caught.value.exit_code == 6
     assert not output.exists()
     assert not metadata_path(output).exists()
@@ -188,7 +160,7 @@ def test_records_that_change_while_they_are_packed_are_noticed(source, tmp_path,
     from bertkit.data.packing import plan
 
     def meanwhile(index, limits):
-        change_record(source, 7, lambda _: example(20, random.Random(9)))
+        change_record(second(source), 7, lambda _: example(20, random.Random(9)))
         return least(index, limits)
 
     least = plan.least_packs

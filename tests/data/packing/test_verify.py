@@ -12,12 +12,11 @@ from bertkit.data.packing.packer import Request
 from bertkit.data.packing.stage import pack
 from bertkit.data.packing.verify import verify_all, verify_packs
 from bertkit.data.records.tfrecord import (
-    decode_example,
-    encode_example,
     read_records,
     write_records,
 )
 from bertkit.errors import DataDamaged
+from tests.data.spoiling import change_first, changed, longer
 
 
 @pytest.fixture
@@ -34,31 +33,10 @@ def test_packs_of_this_package_are_as_they_should_be(packs, source):
     assert verify_packs(packs, workers=1).compared_with == "nothing"
 
 
-def change_first(packs, which, change):
+def change_pack_of(sequences, packs, change):
     """Change the first pack of so many sequences, in the first file."""
-    path = sorted(packs.iterdir())[0]
-    contents = list(read_records(path))
-    number = next(n for n, c in enumerate(contents) if max(mask_of(c)) == which)
-    contents[number] = encode_example(change(decode_example(contents[number])))
-    write_records(path, contents)
-    return f"{path}, record {number + 1}"
-
-
-def mask_of(content):
-    return decode_example(content)["input_mask"]
-
-
-def changed(name, position, value):
-    def change(example):
-        values = list(example[name])
-        values[position] = value
-        return {**example, name: values}
-
-    return change
-
-
-def longer(name):
-    return lambda example: {**example, name: [*example[name], example[name][-1]]}
+    first = sorted(packs.iterdir())[0]
+    return change_first(first, lambda found: max(found["input_mask"]) == sequences, change)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +63,7 @@ def longer(name):
     ],
 )
 def test_every_kind_of_wrong_pack_is_found(packs, change, reason):
-    where = change_first(packs, 2, change)
+    where = change_pack_of(2, packs, change)
     with pytest.raises(DataDamaged) as caught:
         verify_packs(packs, workers=1)
     assert reason in str(caught.value)
@@ -106,7 +84,7 @@ def another_place(example):
 
 @pytest.mark.parametrize("change", [another_token, another_place])
 def test_a_sequence_that_is_another_is_found(packs, source, change):
-    change_first(packs, 1, change)
+    change_pack_of(1, packs, change)
     for given in (None, source):
         with pytest.raises(DataDamaged, match="others than in the source"):
             verify_packs(packs, source=given, workers=1)
@@ -145,7 +123,7 @@ def test_a_data_directory_is_checked_with_the_packs_in_it(source, tmp_path):
     records, packed = verify_all(root)
     assert not records  # they lie elsewhere
     assert [(each.seq_len, each.sequences) for each in packed] == [(48, 900)]
-    change_first(output, 2, changed("positions", 3, 0))
+    change_pack_of(2, output, changed("positions", 3, 0))
     with pytest.raises(DataDamaged, match="positions do not begin"):
         verify_all(root)
 

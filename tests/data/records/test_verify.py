@@ -7,13 +7,12 @@ import pytest
 
 from bertkit.data.layout import DataLayout
 from bertkit.data.records.tfrecord import (
-    decode_example,
-    encode_example,
     read_records,
     write_records,
 )
 from bertkit.data.records.verify import verify
 from bertkit.errors import DataDamaged
+from tests.data.spoiling import change_first, changed, longer, without
 
 
 @pytest.fixture
@@ -36,23 +35,6 @@ def test_a_whole_sample_is_as_it_should_be(sample):
         (128, "training", 8), (128, "test", 8), (512, "training", 8), (512, "test", 8),
     ]  # fmt: skip
     assert all(c.records * 5 < c.tokens < c.records * c.seq_len for c in checked)
-
-
-def changed(name, position, value):
-    def change(example):
-        values = list(example[name])
-        values[position] = value
-        return {**example, name: values}
-
-    return change
-
-
-def without(name):
-    return lambda example: {key: values for key, values in example.items() if key != name}
-
-
-def longer(name):
-    return lambda example: {**example, name: [*example[name], example[name][-1]]}
 
 
 def swapped_positions(example):
@@ -96,27 +78,17 @@ def shorter_by_one(example):
 )
 def test_every_kind_of_wrong_record_is_found(copy, change, reason):
     path = first_file(copy)
-    contents = list(read_records(path))
-    number = next(
-        n for n, c in enumerate(contents) if sum(decode_example(c)["masked_lm_weights"]) > 2
-    )
-    contents[number] = encode_example(change(decode_example(contents[number])))
-    write_records(path, contents)
+    where = change_first(path, lambda record: sum(record["masked_lm_weights"]) > 2, change)
     with pytest.raises(DataDamaged) as caught:
         verify(copy.root)
     assert reason in str(caught.value)
-    assert caught.value.where == f"{path}, record {number + 1}"
+    assert caught.value.where == where
     assert caught.value.exit_code == 6
 
 
 def test_a_token_in_the_padding_is_found(copy):
-    path = first_file(copy)
-    contents = list(read_records(path))
-    number = next(n for n, c in enumerate(contents) if sum(decode_example(c)["input_mask"]) < 100)
-    contents[number] = encode_example(
-        changed("input_ids", 127, 7)(decode_example(contents[number]))
-    )
-    write_records(path, contents)
+    spoilt = changed("input_ids", 127, 7)
+    change_first(first_file(copy), lambda record: sum(record["input_mask"]) < 100, spoilt)
     with pytest.raises(DataDamaged, match="padding"):
         verify(copy.root)
 
