@@ -19,6 +19,7 @@ from bertkit.launch.plan import Plan, Request, make_plan, telling
 from bertkit.launch.running.attempts import Supervision
 from bertkit.launch.running.failure import read_reports
 from bertkit.launch.running.told import Told
+from bertkit.resources import shipped
 from bertkit.upstream.lock import read_lock
 from tests.launch.runs import needs_mpirun, record_of, script
 from tests.launch.test_roll_call import hides
@@ -157,13 +158,12 @@ def test_a_run_that_fails_out_of_sight_has_its_last_words(plan_with: PlanWith, r
 def test_a_launcher_that_is_gone_ends_the_tale(tmp_path: Path) -> None:
     """Nobody reads what rank 0 tells: its script is not kept from its end."""
     (tmp_path / "script.py").write_text("print('words\\n' * 50_000)\n")
-    rank = [sys.executable, "launchers/rank.py", "--tell", str(tmp_path / "run")]
+    rank = [sys.executable, str(shipped("launchers") / "rank.py"), "--tell", str(tmp_path / "run")]
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(
-        [*rank, str(tmp_path / "script.py")], stdout=write, timeout=60, check=False,
-        cwd=Path(__file__).parents[3],
-    )  # fmt: skip
+        [*rank, str(tmp_path / "script.py")], stdout=write, timeout=60, check=False
+    )
     os.close(write)
     assert done.returncode == 0
     assert len((tmp_path / "run/ranks/0.log").read_text()) > 250_000
