@@ -18,7 +18,7 @@ from bertkit.data.packing.planning import Pool
 from bertkit.data.packing.sequences import Limits, Reader, added, sum_of_contents
 from bertkit.data.records.frames import read_frames
 from bertkit.data.records.varints import Array, sums_of_groups
-from bertkit.data.stages.workers import in_processes
+from bertkit.data.stages.workers import in_processes, without_collector
 from bertkit.errors import BertkitError, DataDamaged
 
 #: records that stay together when the order is shuffled, so that they are read in one go
@@ -110,12 +110,14 @@ class Index:
             file.predictions[begin:end].astype(np.int64),
         )
 
-    def lengths(self, numbers: Array) -> Array:
-        """The tokens (int64) of these records, ascending numbers."""
-        found = np.empty(len(numbers), np.int64)
+    def sizes(self, numbers: Array) -> Tuple[Array, Array]:
+        """Tokens and predictions (int64 each) of these records, ascending numbers."""
+        lengths, predictions = (np.empty(len(numbers), np.int64) for _ in range(2))
         for owner, here in self._by_file(numbers):
-            found[here] = self.files[owner].lengths[numbers[here] - self.starts[owner]]
-        return found
+            local = numbers[here] - self.starts[owner]
+            lengths[here] = self.files[owner].lengths[local]
+            predictions[here] = self.files[owner].predictions[local]
+        return lengths, predictions
 
     def places(self, numbers: Array) -> Tuple[Array, Array, Array]:
         """Where these records stand, ascending numbers: file, begin and end, int64 each."""
@@ -158,6 +160,7 @@ class IndexOne:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
 
+    @without_collector()
     def __call__(self, path: Path) -> FileIndex:
         """Read and check all of it."""
         reader = Reader(self._limits)

@@ -19,6 +19,9 @@ from bertkit.errors import DataDamaged
 _NOT_LAST = bytes(range(0x80, 0x100))
 _ONE = struct.pack("<f", 1.0)
 
+# Of UNPACKED those whose values have one size: input_mask, segment_ids, weights, the label.
+_FIXED = [1, 2, 5, 6]
+
 #: input_ids, segment_ids, masked_lm_positions, masked_lm_ids (as varints), next_sentence_labels
 _Values = Tuple[bytes, bytes, bytes, bytes, int]
 
@@ -82,6 +85,42 @@ class Reader:
                 values = self._read_slowly(content, path, frames.first + number)
             found.append(values)
         return self._gathered(found, frames.first, path)
+
+    def again(self, frames: Frames, lengths: Array, predictions: Array) -> Optional[Sequences]:
+        """Sequences that were checked when they were indexed, only taken apart.
+
+        Args:
+            frames: the records.
+            lengths: int64 [records]: the tokens that they had.
+            predictions: int64 [records]: the masked tokens that they had.
+
+        Returns:
+            None where they do not have these any more, or are written in an unusual way.
+        """
+        places = find_fields(frames, UNPACKED)
+        starts, ends = places.starts, places.ends
+        tokens, most = self.limits
+        if len(starts) != len(lengths) or not places.understood.all():
+            return None
+        if ((ends - starts)[:, _FIXED] != [tokens, tokens, 4 * most, 1]).any():
+            return None
+        values = np.frombuffer(frames.buffer, dtype=np.uint8)
+        mask = values[starts[:, 1, None] + np.arange(tokens)]
+        if (mask != (np.arange(tokens) < lengths[:, None])).any():
+            return None
+        padding, unused = tokens - lengths, most - predictions
+        ids, segments, places_of_masks, predicted = (
+            [
+                frames.buffer[begin:end]
+                for begin, end in zip(starts[:, field].tolist(), (ends[:, field] - behind).tolist())
+            ]
+            for field, behind in ((0, padding), (2, padding), (3, unused), (4, unused))
+        )
+        positions = decode_varints(b"".join(places_of_masks))
+        if len(positions) != predictions.sum():
+            return None
+        labels = values[starts[:, 6]].astype(np.int64)
+        return Sequences(lengths, predictions, ids, segments, positions, predicted, labels)
 
     def _checked(self, fields: Sequence[bytes]) -> Optional[_Values]:
         """The values without padding, if they are as they must be, else none."""

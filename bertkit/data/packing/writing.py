@@ -23,6 +23,7 @@ from bertkit.data.records.tfrecord import write_records
 from bertkit.data.records.varints import Array, encode_varints, sums_of_groups
 from bertkit.data.stages.manifest import versions
 from bertkit.data.stages.parts import Output, Part, PartsStage
+from bertkit.data.stages.workers import without_collector
 from bertkit.errors import BertkitError, DataDamaged
 
 #: records read in one go
@@ -50,6 +51,7 @@ class _Window(NamedTuple):
     begins: Array
     ends: Array
     lengths: Array
+    predictions: Array
 
 
 def files_stage(
@@ -87,6 +89,7 @@ def files_stage(
     return PartsStage(name, [output], {}, parts, _write_file, versions("numpy"))
 
 
+@without_collector()
 def _write_file(job: _Job, paths: Sequence[Path]) -> List[Dict[str, int]]:
     index = _index(job.sources, job.wish.limits, job.place / "index", job.made_from)
     window = _window_of(job, index)
@@ -115,7 +118,7 @@ def _window_of(job: _Job, index: Index) -> _Window:
     numbers = np.unique(packs[packs >= 0])
     local = np.where(packs >= 0, np.searchsorted(numbers, packs), -1)
     paths = [file.path for file in index.files]
-    return _Window(job.wish.limits, local, paths, *index.places(numbers), index.lengths(numbers))
+    return _Window(job.wish.limits, local, paths, *index.places(numbers), *index.sizes(numbers))
 
 
 def _members(window: _Window) -> List[Member]:
@@ -140,6 +143,7 @@ def _members(window: _Window) -> List[Member]:
 
 def _read(window: _Window, batch: slice, reader: Reader, streams: Dict[int, int]) -> Sequences:
     owners, begins, ends = window.owners[batch], window.begins[batch], window.ends[batch]
+    lengths, predictions = window.lengths[batch], window.predictions[batch]
     path = window.paths[int(owners[0])]
     pieces = []
     sequences = None
@@ -153,10 +157,10 @@ def _read(window: _Window, batch: slice, reader: Reader, streams: Dict[int, int]
             pieces.append(os.pread(streams[owner], end - begin, begin))
         frames = whole_frames(b"".join(pieces), path, 1)
         if len(frames.edges) > 1:
-            sequences = reader.read(frames, path)
+            sequences = reader.again(frames, lengths, predictions) or reader.read(frames, path)
     except (OSError, DataDamaged):
         pass  # they were whole when they were indexed
-    if sequences is None or sequences.lengths.tolist() != window.lengths[batch].tolist():
+    if sequences is None or sequences.lengths.tolist() != lengths.tolist():
         raise BertkitError(
             "the records changed while they were being packed",
             where=path.parent,

@@ -7,6 +7,8 @@ worker, even in the middle of a result, ends that pipe, and the parent knows. Wi
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import multiprocessing
 import os
 import pickle
@@ -68,6 +70,19 @@ def in_processes(
         yield from _in_order(team, items)
     finally:
         _end(team)
+
+
+@contextlib.contextmanager
+def without_collector() -> Iterator[None]:
+    """No search for cycles: where millions of small objects are kept that have none, it is a tenth
+    of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 class _Outcome(NamedTuple):
