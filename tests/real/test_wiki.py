@@ -114,7 +114,6 @@ class Seen(NamedTuple):
     lengths: List[int]
     predictions: List[int]
     shown: List[int]  # predicted tokens that show [MASK], another token, themselves
-    random_next: int
 
 
 @pytest.fixture(scope="module", params=PREDICTIONS, ids=lambda seq_len: f"{seq_len} tokens")
@@ -144,7 +143,6 @@ def look(directory: Path, mask: int) -> Seen:
         [int(sum(example["input_mask"])) for example in examples],
         [int(sum(example["masked_lm_weights"])) for example in examples],
         shown,
-        sum(int(example["next_sentence_labels"][0]) for example in examples),
     )
 
 
@@ -174,14 +172,6 @@ def test_mask_other_token_and_itself_are_shown_as_often_as_by_upstream(
     ours, theirs = (seen[engine].shown for engine in ENGINES)
     assert same_shares(ours, theirs) > LEAST_PROBABILITY
     assert chisquare(ours, [sum(ours) * share for share in (0.8, 0.1, 0.1)])[1] > LEAST_PROBABILITY
-
-
-def test_b_is_as_often_from_another_document(seen: Dict[str, Seen]) -> None:
-    counts = [
-        (seen[engine].random_next, len(seen[engine].examples) - seen[engine].random_next)
-        for engine in ENGINES
-    ]
-    assert same_shares(*counts) > LEAST_PROBABILITY
 
 
 #: of each engine for each document and pass over it: tokens of A, tokens of B, is B random
@@ -229,7 +219,8 @@ def own_passes(documents: List[List[int]]) -> Iterator[List[List[Tuple[int, int,
 
 
 #: one number for a pass over a document. Passes are independent, as instances of one are not:
-#: a short target holds for a whole document.
+#: a short target holds for a whole document, and gives it many instances of single sentences, whose
+#: B is always random (of the records of 512 from the sample between 50 % and 63 %, by the seed).
 OF_A_PASS: Dict[str, Callable[[List[Tuple[int, int, int]]], int]] = {
     "instances": len,
     "tokens": lambda made: sum(a + b for a, b, _ in made),
